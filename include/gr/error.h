@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one list of errors. Functions return 0 (GR_OK) or one of these negative codes; codes
+ * keep their values for ever. Each function's comment lists exactly the codes it returns.
+ */
+#ifndef GR_ERROR_H
+#define GR_ERROR_H
+
+#include <gr/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* X(code, name, class, text) */
+#define GR_ERROR_LIST(X)                                                                 \
+  X(-1, INVALID, USAGE, "an argument or option is out of range")                         \
+  X(-2, STATE, USAGE, "the call is not allowed in this state")                           \
+  X(-3, REENTRANT, USAGE, "the call is not allowed from inside a callback")              \
+  X(-4, VERSION, USAGE, "a structure is newer than this library")                        \
+  X(-5, TOO_LARGE, USAGE, "the message exceeds message_bytes_max")                       \
+  X(-20, FULL, RETRY, "too much is unordered already; wait for writable")                \
+  X(-21, NOT_LEADER, RETRY, "only the leader can do this, and this member is not it")    \
+  X(-22, UNREACHABLE, RETRY, "the member has not been heard from lately")                \
+  X(-40, MALFORMED, INPUT, "the frame could not be decoded")                             \
+  X(-41, CORRUPT, INPUT, "the frame's checksum does not match")                          \
+  X(-42, FOREIGN, INPUT, "the frame is of another group, or from no member of this one") \
+  X(-43, PROTOCOL, INPUT, "the frame is of another protocol version")                    \
+  X(-44, STALE, INPUT, "the frame is from or for a former process of a member")          \
+  X(-60, NO_MEMORY, FATAL, "an allocation failed")                                       \
+  X(-61, HOST, FATAL, "a callback of the host reported failure")                         \
+  X(-62, INVARIANT, FATAL, "an internal invariant did not hold")                         \
+  X(-63, BEHIND, FATAL, "the others no longer keep what this member lacks")              \
+  X(-64, REPLACED, FATAL, "this member's former process took part in the group")         \
+  X(-65, HALTED, FATAL, "the member has halted")                                         \
+  X(-66, SYSTEM, FATAL, "the operating system refused a call")
+
+enum gr_error {
+  GR_OK = 0,
+#define GR_ERROR_ENUM(code, name, class_, text) GR_ERR_##name = code,
+  GR_ERROR_LIST(GR_ERROR_ENUM)
+#undef GR_ERROR_ENUM
+};
+
+/* What a caller can do about an error. */
+enum gr_error_class {
+  GR_CLASS_OK = 0,
+  GR_CLASS_USAGE, /* the caller's mistake; nothing changed */
+  GR_CLASS_RETRY, /* try again later; nothing changed */
+  GR_CLASS_INPUT, /* a peer's bytes; dropped and counted, nothing else changed */
+  GR_CLASS_FATAL  /* the object has stopped, or was never made */
+};
+
+/* A sentence for the code; "unknown error" for a code that is not in the list. Static. */
+GR_API const char *gr_error_text(int error);
+
+/* The code's name, for example "GR_ERR_FULL"; "GR_ERR_UNKNOWN" if not in the list. Static. */
+GR_API const char *gr_error_name(int error);
+
+/* The code's class; GR_CLASS_FATAL for a code that is not in the list. */
+GR_API enum gr_error_class gr_error_classify(int error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the library asks of its host.
+ *
+ * Two kinds of callbacks. The acting ones (send, flush, deliver, leader, writable) run only
+ * inside gr_group_dispatch(), on the thread that called it, in the order that it documents.
+ * Inside them the host may call the inputs (gr_group_broadcast() and so on) and the queries,
+ * but neither gr_group_dispatch() nor gr_group_free(), which answer GR_ERR_REENTRANT. The
+ * observing ones (log, trace) may run in any call and must not call the group.
+ */
+#ifndef GR_HOST_H
+#define GR_HOST_H
+
+#include <gr/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One message, at its place in the order. */
+typedef struct gr_delivery {
+  gr_seqno seqno;
+  gr_member_id origin;   /* who broadcast it */
+  uint64_t number;       /* the origin's own count: 1, 2, 3, ... as gr_group_broadcast() said */
+  const gr_slice *parts; /* the message; more than one slice only if it was fragmented */
+  size_t part_count;
+  size_t bytes; /* the message's size: the sum of its parts */
+} gr_delivery;
+
+/* Kinds of trace events. The numbers are stable; members of gr_trace_event as said here. */
+enum gr_trace_kind {
+  GR_TRACE_FORMED = 1,      /* all founders have met */
+  GR_TRACE_PREVOTE = 2,     /* asks whether others lost the leader too; ballot */
+  GR_TRACE_CANDIDATE = 3,   /* begins phase 1; ballot */
+  GR_TRACE_PROMISE = 4,     /* promised; ballot, member = the candidate */
+  GR_TRACE_LEADER = 5,      /* leads; ballot, slot = its start */
+  GR_TRACE_STEP_DOWN = 6,   /* leads no more; ballot */
+  GR_TRACE_FOLLOW = 7,      /* heard of a leader; ballot, member = the leader */
+  GR_TRACE_PROPOSE = 8,     /* proposed; ballot, slot */
+  GR_TRACE_ACCEPT = 9,      /* accepted all up to; ballot, slot */
+  GR_TRACE_CHOSEN = 10,     /* knows all to be chosen up to; slot */
+  GR_TRACE_FETCH_DATA = 11, /* asks for batches; member = whom, lane, slot = first batch */
+  GR_TRACE_FETCH_LOG = 12,  /* asks for slots; member = whom, slot = first */
+  GR_TRACE_EVICT = 13,      /* memory is short: forgets what laggards still lack; slot = first kept */
+  GR_TRACE_REFUSED = 14,    /* dropped a frame; member = from whom, value = the error code */
+  GR_TRACE_HALT = 15,       /* halted; value = the error code */
+  GR_TRACE_TRANSFER = 16    /* was asked to, or asks to, move the lead; member = to whom */
+};
+
+/* One transition. What a kind does not use is 0. */
+typedef struct gr_trace_event {
+  enum gr_trace_kind kind;
+  gr_time now;
+  gr_ballot ballot;
+  gr_slot slot;
+  gr_member_id member;
+  gr_member_id lane;
+  int64_t value;
+} gr_trace_event;
+
+enum gr_log_level { GR_LOG_ERROR = 1, GR_LOG_WARNING = 2, GR_LOG_INFO = 3 };
+
+/* Set `size` to sizeof(gr_host) and everything else to zero before filling it in:
+ *   gr_host host = {.size = sizeof(host), ...};
+ * The library copies the struct. */
+typedef struct gr_host {
+  size_t size;
+  void *context; /* handed to every callback */
+
+  /* Hands the parts of one frame, to be joined, to the transport. True: taken (it may still
+   * be lost on the way; that costs time only). False: not now; the library keeps its place,
+   * offers nothing more to this member until gr_group_sendable(), and makes the frame anew
+   * then. The slices stay valid until flush() returns, or, where there is no flush, until
+   * send() returns. Required. */
+  bool (*send)(void *context, gr_member_id to, const gr_slice *parts, size_t part_count);
+
+  /* All sends of this round have been handed over: the moment for one system call a peer.
+   * Called only if send() took something since. May be NULL. */
+  void (*flush)(void *context);
+
+  /* Takes one message, in order, exactly once. The host copies what it keeps: the bytes are
+   * valid until it returns. Anything but 0 halts the member with GR_ERR_HOST. Required. */
+  int (*deliver)(void *context, const gr_delivery *delivery);
+
+  /* The leader, as far as this member knows, is now another one; 0 while there is none.
+   * May be NULL. */
+  void (*leader)(void *context, gr_member_id leader);
+
+  /* gr_group_broadcast() answered GR_ERR_FULL before and would take a message now. May be
+   * NULL. */
+  void (*writable)(void *context);
+
+  /* Something an operator may want to read: one line without a line end. May be NULL. */
+  void (*log)(void *context, enum gr_log_level level, const char *text);
+
+  /* Every transition, for tests and tools. May be NULL. */
+  void (*trace)(void *context, const gr_trace_event *event);
+} gr_host;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

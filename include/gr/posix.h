@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libgroupcomm-posix: a finished host. A node is a group member with TCP connections to the
+ * others and one thread that runs it all.
+ *
+ * Threads: gr_node_broadcast() and the queries may be called from any thread at any time.
+ * The callbacks run on the node's own thread; no lock is held meanwhile. gr_node_stop() may
+ * be called from any thread but the node's own.
+ */
+#ifndef GR_POSIX_H
+#define GR_POSIX_H
+
+#include <gr/gr.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gr_node gr_node;
+
+/* Where a member listens: "127.0.0.1:7001", "[::1]:7001", "host.example:7001". */
+typedef struct gr_node_member {
+  gr_member_id id;
+  const char *address;
+} gr_node_member;
+
+/* Set `size` to sizeof(gr_node_options) and the rest to zero before filling it in. The node
+ * copies it all. */
+typedef struct gr_node_options {
+  size_t size;
+  gr_options group; /* founders and founder_count are taken from `members`; seed 0: the node
+                       takes one from the operating system */
+  const gr_node_member *members; /* all founders, this member included */
+  size_t member_count;
+  const char *listen;            /* address to bind; NULL: this member's own from `members` */
+  uint64_t submit_bytes_max;     /* messages waiting for the loop; default 4 MiB + the largest
+                                    message; beyond it gr_node_broadcast() waits or refuses */
+  gr_time reconnect_min_ns;      /* first pause before a connection is tried again; default
+                                    20 ms, doubling */
+  gr_time reconnect_max_ns;      /* default 1 s */
+} gr_node_options;
+
+/* The callbacks; each runs on the node's thread. */
+typedef struct gr_node_host {
+  size_t size;
+  void *context;
+
+  /* As in gr_host. `tag` is what gr_node_broadcast() was given if this node is the origin,
+   * else 0. Required. */
+  int (*deliver)(void *context, const gr_delivery *delivery, uint64_t tag);
+
+  /* The messages that were due have all been delivered: the moment to answer clients. May be
+   * NULL. */
+  void (*delivered)(void *context);
+
+  void (*leader)(void *context, gr_member_id leader);                        /* may be NULL */
+  void (*log)(void *context, enum gr_log_level level, const char *text);     /* may be NULL */
+  void (*trace)(void *context, const gr_trace_event *event);                 /* may be NULL */
+
+  /* The member has halted; the node's thread does nothing more. gr_node_stop() is still to be
+   * called. May be NULL. */
+  void (*halted)(void *context, int error, const char *text);
+} gr_node_host;
+
+/* Figures of one link, for people and for monitoring. */
+typedef struct gr_node_link {
+  gr_member_id id;
+  bool connected_out; /* the connection that this node opened, and sends on */
+  bool connected_in;  /* the connection that the other opened */
+  uint64_t connects;  /* times a connection was made */
+  uint64_t refused_hellos; /* connections closed because of a wrong group, version or member */
+} gr_node_link;
+
+/* Starts a node: binds, starts the thread, connects. `error_text`, if not NULL, receives one
+ * line that says what is wrong and what to do, always terminated, of at most
+ * `error_text_size` bytes.
+ *
+ * GR_OK             `*node` is the caller's, to be ended with gr_node_stop()
+ * GR_ERR_INVALID    an argument is NULL, an address cannot be parsed, or an option is out of
+ *                   range
+ * GR_ERR_VERSION    a struct is newer than this library
+ * GR_ERR_NO_MEMORY  an allocation failed
+ * GR_ERR_SYSTEM     the operating system refused: the address is in use, for example
+ */
+GR_API int gr_node_start(gr_node **node, const gr_node_options *options,
+                         const gr_node_host *host, char *error_text, size_t error_text_size);
+
+/* Stops the thread, closes the connections and releases the node. Messages not yet delivered
+ * may be lost or delivered at the others. NULL is allowed. */
+GR_API void gr_node_stop(gr_node *node);
+
+/* Broadcasts the parts, joined, as one message. Copies it. From any thread, callbacks included.
+ * With `wait`, blocks while the queue is full (never inside a callback, where `wait` is
+ * ignored).
+ *
+ * GR_OK             queued; its delivery here carries `tag`
+ * GR_ERR_INVALID    an argument is NULL
+ * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
+ * GR_ERR_FULL       the queue is full
+ * GR_ERR_HALTED     the member has halted or is being stopped
+ */
+GR_API int gr_node_broadcast(gr_node *node, const gr_slice *parts, size_t part_count,
+                             uint64_t tag, bool wait);
+
+/* Asks `to` to take over the lead; see gr_group_transfer(). The answer of the group is only
+ * logged. GR_OK, GR_ERR_INVALID. */
+GR_API int gr_node_transfer(gr_node *node, gr_member_id to);
+
+/* As gr_group_status(), gr_group_counters() and gr_group_members(), from any thread: the node's
+ * thread answers, so the answer is as of one moment. Inside a callback they answer directly.
+ * GR_ERR_HALTED once the node's thread has ended. */
+GR_API int gr_node_status(gr_node *node, gr_status *status);
+GR_API int gr_node_counters(gr_node *node, gr_counters *counters);
+GR_API int gr_node_members(gr_node *node, gr_member *members, size_t capacity, size_t *count);
+
+/* Fills in up to `capacity` links; `*count` is how many there are. GR_OK, GR_ERR_INVALID,
+ * GR_ERR_HALTED. */
+GR_API int gr_node_links(gr_node *node, gr_node_link *links, size_t capacity, size_t *count);
+
+/* The monotonic clock that nodes run by, in nanoseconds. */
+GR_API gr_time gr_posix_now(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sets of members, by their index in the view (0 to GR_MEMBERS_MAX - 1), and majorities.
+ */
+#ifndef GR_BASE_MEMBERSET_H
+#define GR_BASE_MEMBERSET_H
+
+#include <gr/types.h>
+
+typedef uint32_t gr_memberset; /* bit i: the member with index i */
+
+_Static_assert(GR_MEMBERS_MAX <= 31, "a member set is 32 bits, and its size must fit too");
+
+static inline gr_memberset gr_memberset_one(uint32_t index) {
+  return (gr_memberset)1 << index;
+}
+
+/* The first `count` members. */
+static inline gr_memberset gr_memberset_first(uint32_t count) {
+  return ((gr_memberset)1 << count) - 1;
+}
+
+static inline bool gr_memberset_has(gr_memberset set, uint32_t index) {
+  return (set >> index & 1) != 0;
+}
+
+static inline uint32_t gr_memberset_size(gr_memberset set) {
+  uint32_t size = 0;
+  for (; set != 0; set &= set - 1) size++;
+  return size;
+}
+
+/* More than half of `voters` are in `set`. An empty set of voters has no majority. */
+static inline bool gr_memberset_majority(gr_memberset set, gr_memberset voters) {
+  return 2 * gr_memberset_size(set & voters) > gr_memberset_size(voters);
+}
+
+/* The highest value that a majority of `count` values stand at or beyond; count 1 to
+ * GR_MEMBERS_MAX. */
+static inline uint64_t gr_majority_mark(const uint64_t *values, uint32_t count) {
+  uint64_t sorted[GR_MEMBERS_MAX]; /* descending, by insertion: count is small */
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t at = i;
+    for (; at > 0 && sorted[at - 1] < values[i]; at--) sorted[at] = sorted[at - 1];
+    sorted[at] = values[i];
+  }
+  return sorted[count / 2];
+}
+
+#endif
