@@ -4,8 +4,15 @@
  * others and one thread that runs it all.
  *
  * Threads: gr_node_broadcast() and the queries may be called from any thread at any time.
- * The callbacks run on the node's own thread; no lock is held meanwhile. gr_node_stop() may
- * be called from any thread but the node's own.
+ * The callbacks run on the node's own thread; no lock is held meanwhile. All but log and trace
+ * may call the node. gr_node_stop() may be called from any thread but the node's own.
+ *
+ * Connections: a node opens one TCP connection to every other member, and sends on it; it
+ * receives on those that the others open. Lost ones are made anew. Members tell each other at
+ * the beginning who they are, which finds mistakes of configuration; it does not authenticate,
+ * and nothing is encrypted: the members' network must be trusted.
+ *
+ * A clean end: gr_node_close(), join the threads that broadcast, gr_node_stop().
  */
 #ifndef GR_POSIX_H
 #define GR_POSIX_H
@@ -33,11 +40,12 @@ typedef struct gr_node_options {
   const gr_node_member *members; /* all founders, this member included */
   size_t member_count;
   const char *listen;            /* address to bind; NULL: this member's own from `members` */
-  uint64_t submit_bytes_max;     /* messages waiting for the loop; default 4 MiB + the largest
-                                    message; beyond it gr_node_broadcast() waits or refuses */
+  uint64_t submit_bytes_max;     /* messages waiting for the loop; beyond it gr_node_broadcast()
+                                    waits or refuses. At least message_bytes_max + 64 KiB, up
+                                    to 1 TiB; default message_bytes_max + 4 MiB */
   gr_time reconnect_min_ns;      /* first pause before a connection is tried again; default
-                                    20 ms, doubling */
-  gr_time reconnect_max_ns;      /* default 1 s */
+                                    20 ms, doubling; at least 1 ms */
+  gr_time reconnect_max_ns;      /* default 1 s; up to 1 h */
 } gr_node_options;
 
 /* The callbacks; each runs on the node's thread. */
@@ -57,8 +65,9 @@ typedef struct gr_node_host {
   void (*log)(void *context, enum gr_log_level level, const char *text);     /* may be NULL */
   void (*trace)(void *context, const gr_trace_event *event);                 /* may be NULL */
 
-  /* The member has halted; the node's thread does nothing more. gr_node_stop() is still to be
-   * called. May be NULL. */
+  /* The member has halted: its connections are closed, gr_node_broadcast() answers
+   * GR_ERR_HALTED, only the queries are still answered. gr_node_stop() is still to be called.
+   * Called once. May be NULL. */
   void (*halted)(void *context, int error, const char *text);
 } gr_node_host;
 
@@ -68,7 +77,8 @@ typedef struct gr_node_link {
   bool connected_out; /* the connection that this node opened, and sends on */
   bool connected_in;  /* the connection that the other opened */
   uint64_t connects;  /* times a connection was made */
-  uint64_t refused_hellos; /* connections closed because of a wrong group, version or member */
+  uint64_t refused_hellos; /* connections, of either direction, that ended because of a wrong
+                              group, version or member */
 } gr_node_link;
 
 /* Starts a node: binds, starts the thread, connects. `error_text`, if not NULL, receives one
@@ -85,8 +95,15 @@ typedef struct gr_node_link {
 GR_API int gr_node_start(gr_node **node, const gr_node_options *options,
                          const gr_node_host *host, char *error_text, size_t error_text_size);
 
+/* Takes no more messages: gr_node_broadcast() answers GR_ERR_HALTED from now on, also to the
+ * threads that wait in it. What was queued is still broadcast, and the node goes on delivering.
+ * From any thread. NULL is allowed. */
+GR_API void gr_node_close(gr_node *node);
+
 /* Stops the thread, closes the connections and releases the node. Messages not yet delivered
- * may be lost or delivered at the others. NULL is allowed. */
+ * may be lost or delivered at the others. Threads that wait in gr_node_broadcast() or in a
+ * query are answered GR_ERR_HALTED first; no thread may call the node any more. Waits for a
+ * name that is being resolved. NULL is allowed. */
 GR_API void gr_node_stop(gr_node *node);
 
 /* Broadcasts the parts, joined, as one message. Copies it. From any thread, callbacks included.
@@ -97,13 +114,14 @@ GR_API void gr_node_stop(gr_node *node);
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
  * GR_ERR_FULL       the queue is full
- * GR_ERR_HALTED     the member has halted or is being stopped
+ * GR_ERR_HALTED     the member has halted, or the node is closed
+ * GR_ERR_NO_MEMORY  an allocation failed; only for messages of more than a quarter of the queue
  */
 GR_API int gr_node_broadcast(gr_node *node, const gr_slice *parts, size_t part_count,
                              uint64_t tag, bool wait);
 
-/* Asks `to` to take over the lead; see gr_group_transfer(). The answer of the group is only
- * logged. GR_OK, GR_ERR_INVALID. */
+/* Asks `to` to take over the lead, and answers as gr_group_transfer(): GR_OK, GR_ERR_INVALID,
+ * GR_ERR_NOT_LEADER, GR_ERR_UNREACHABLE, GR_ERR_HALTED. */
 GR_API int gr_node_transfer(gr_node *node, gr_member_id to);
 
 /* As gr_group_status(), gr_group_counters() and gr_group_members(), from any thread: the node's

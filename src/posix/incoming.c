@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Connections that others open: this node receives on them, and writes nothing but the
+ * answer to the hello. A stranger is one that has not said hello yet; after it, the
+ * connection is its member's, and replaces the one that this member had before: the newer
+ * is the live one, for the other side opens a new one only when it has given the old one
+ * up.
+ */
+#include "posix/node.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* What one read may bring at most, until a larger frame announces itself. */
+#define READ_BYTES (256 * 1024)
+
+/* What one connection may bring in one turn, so that the others have theirs. */
+#define TURN_BYTES_MAX (1024 * 1024)
+
+/* With no descriptors left, time until the next attempt to accept. */
+#define ACCEPT_PAUSE_NS (UINT64_C(100) * 1000 * 1000)
+
+/* A host that vanished without a word is noticed after IDLE + COUNT * INTERVAL seconds.
+ * The member has most often connected anew by then. */
+#define KEEPALIVE_IDLE_S 10
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT 3
+
+/* ---- the listener ---- */
+
+int gr_listener_open(struct gr_listener *listener,
+                     const struct gr_address_choices *choices) {
+  *listener =
+      (struct gr_listener){.endpoint = {.kind = GR_ENDPOINT_LISTENER, .socket = -1},
+                           .paused_until = GR_TIME_NEVER};
+  const struct sockaddr *at = (const struct sockaddr *)&choices->at[0];
+  int fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return GR_ERR_SYSTEM;
+  const int on = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      bind(fd, at, choices->size[0]) != 0 || listen(fd, SOMAXCONN) != 0) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return GR_ERR_SYSTEM;
+  }
+  listener->endpoint.socket = fd;
+  return GR_OK;
+}
+
+/* ---- closing ---- */
+
+static void forget_stranger(struct gr_listener *listener,
+                            const struct gr_incoming *incoming) {
+  size_t kept = 0;
+  for (size_t i = 0; i < listener->stranger_count; i++)
+    if (listener->strangers[i] != incoming)
+      listener->strangers[kept++] = listener->strangers[i];
+  listener->stranger_count = kept;
+}
+
+/* Events of this turn may still point at it: it is freed at the turn's end. */
+static void close_incoming(struct gr_node *node, struct gr_incoming *incoming) {
+  if (incoming->link)
+    incoming->link->incoming = NULL;
+  else
+    forget_stranger(&node->listener, incoming);
+  gr_loop_close(&incoming->endpoint);
+  incoming->next_closed = node->closed;
+  node->closed = incoming;
+}
+
+void gr_incoming_bury(struct gr_node *node) {
+  while (node->closed) {
+    struct gr_incoming *incoming = node->closed;
+    node->closed = incoming->next_closed;
+    gr_frame_reader_free(&incoming->reader);
+    free(incoming);
+  }
+}
+
+void gr_listener_shut(struct gr_node *node) {
+  gr_loop_close(&node->listener.endpoint);
+  node->listener.paused_until = GR_TIME_NEVER;
+  while (node->listener.stranger_count > 0)
+    close_incoming(node, node->listener.strangers[0]);
+  for (size_t i = 0; i < node->link_count; i++)
+    if (node->links[i].incoming) close_incoming(node, node->links[i].incoming);
+}
+
+/* ---- strangers ---- */
+
+static void set_options(int socket) {
+  const int on = 1;
+  const int idle = KEEPALIVE_IDLE_S;
+  const int interval = KEEPALIVE_INTERVAL_S;
+  const int count = KEEPALIVE_COUNT;
+  (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+  (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+  (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+/* A line about connections that cannot be laid at a known member's door. */
+static void log_stranger(struct gr_node *node, const char *what) {
+  uint64_t suppressed = 0;
+  if (gr_log_limit_pass(&node->listener.log_limit, node->now, &suppressed))
+    gr_node_log(node, GR_LOG_WARNING,
+                "incoming connection closed: %s (%" PRIu64 " such lines left out)", what,
+                suppressed);
+}
+
+static struct gr_incoming *new_incoming(gr_time deadline, int socket) {
+  struct gr_incoming *incoming = calloc(1, sizeof(*incoming));
+  if (!incoming) return NULL;
+  incoming->endpoint =
+      (struct gr_endpoint){.kind = GR_ENDPOINT_INCOMING, .socket = socket};
+  incoming->deadline = deadline;
+  if (gr_frame_reader_init(&incoming->reader, 2 * GR_HELLO_BYTES_MAX, GR_HELLO_BYTES_MAX))
+    return incoming;
+  free(incoming);
+  return NULL;
+}
+
+static void take_stranger(struct gr_node *node, int socket) {
+  struct gr_listener *listener = &node->listener;
+  if (listener->stranger_count == GR_STRANGERS_MAX) {
+    log_stranger(node, "too many wait without a hello");
+    close_incoming(node, listener->strangers[0]);
+  }
+  set_options(socket);
+  struct gr_incoming *incoming = new_incoming(node->now + GR_HELLO_TIMEOUT_NS, socket);
+  if (!incoming) {
+    close(socket);
+    log_stranger(node, "no memory");
+    return;
+  }
+  listener->strangers[listener->stranger_count++] = incoming;
+  if (gr_loop_watch(node, &incoming->endpoint, EPOLLIN)) {
+    gr_loop_set_timer(node, incoming->deadline);
+  } else {
+    log_stranger(node, strerror(errno));
+    close_incoming(node, incoming);
+  }
+}
+
+/* Out of descriptors or memory: the listener would report itself for ever, so it rests.
+ */
+static void pause_listener(struct gr_node *node, const char *why) {
+  log_stranger(node, why);
+  struct epoll_event none = {.data.ptr = &node->listener.endpoint};
+  (void)epoll_ctl(node->epoll, EPOLL_CTL_MOD, node->listener.endpoint.socket, &none);
+  node->listener.paused_until = node->now + ACCEPT_PAUSE_NS;
+  gr_loop_set_timer(node, node->listener.paused_until);
+}
+
+void gr_listener_event(struct gr_node *node) {
+  for (;;) {
+    int fd =
+        accept4(node->listener.endpoint.socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      take_stranger(node, fd);
+      continue;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      pause_listener(node, strerror(errno));
+      return;
+    }
+    /* Else that one connection failed before it was accepted: on to the next. */
+  }
+}
+
+gr_time gr_listener_timer(struct gr_node *node) {
+  struct gr_listener *listener = &node->listener;
+  if (node->now >= listener->paused_until) {
+    listener->paused_until = GR_TIME_NEVER;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listener->endpoint};
+    (void)epoll_ctl(node->epoll, EPOLL_CTL_MOD, listener->endpoint.socket, &event);
+  }
+  while (listener->stranger_count > 0 && node->now >= listener->strangers[0]->deadline) {
+    log_stranger(node, "no hello came in time");
+    close_incoming(node, listener->strangers[0]);
+  }
+  gr_time due = listener->paused_until;
+  if (listener->stranger_count > 0 && listener->strangers[0]->deadline < due)
+    due = listener->strangers[0]->deadline;
+  return due;
+}
+
+/* ---- the hello ---- */
+
+/* The answer fits any new socket's buffer; if it is not taken, the connection is no good.
+ */
+static bool answer_hello(const struct gr_node *node, const struct gr_incoming *incoming,
+                         const struct gr_hello *hello, enum gr_hello_verdict verdict) {
+  const struct gr_hello reply = {.kind = GR_HELLO_REPLY,
+                                 .verdict = verdict,
+                                 .protocol_version = GR_PROTOCOL_VERSION,
+                                 .group = node->group_id,
+                                 .from = node->self,
+                                 .to = hello->from};
+  uint8_t bytes[GR_FRAME_LENGTH_BYTES + GR_HELLO_BYTES] = {GR_HELLO_BYTES};
+  gr_hello_encode(&reply, bytes + GR_FRAME_LENGTH_BYTES);
+  return send(incoming->endpoint.socket, bytes, sizeof(bytes), MSG_NOSIGNAL) ==
+         (ssize_t)sizeof(bytes);
+}
+
+static void refuse_hello(struct gr_node *node, struct gr_incoming *incoming,
+                         const struct gr_hello *hello, const struct gr_hello *expected,
+                         enum gr_hello_verdict verdict) {
+  struct gr_link *link = gr_node_link_of(node, hello->from);
+  if (link) link->refused_hellos++;
+  char why[256];
+  char line[384];
+  gr_hello_explain(verdict, hello, expected, why, sizeof(why));
+  snprintf(line, sizeof(line), "hello refused: %s", why);
+  log_stranger(node, line);
+  (void)answer_hello(node, incoming, hello, verdict);
+  close_incoming(node, incoming);
+}
+
+static void accept_hello(struct gr_node *node, struct gr_incoming *incoming,
+                         const struct gr_hello *hello) {
+  struct gr_link *link = gr_node_link_of(node, hello->from);
+  if (!answer_hello(node, incoming, hello, GR_HELLO_OK) ||
+      !gr_frame_reader_widen(&incoming->reader, READ_BYTES, node->frame_bytes_max)) {
+    log_stranger(node, "its hello cannot be answered");
+    close_incoming(node, incoming);
+    return;
+  }
+  if (link->incoming) close_incoming(node, link->incoming);
+  forget_stranger(&node->listener, incoming);
+  incoming->link = link;
+  incoming->deadline = GR_TIME_NEVER;
+  link->incoming = incoming;
+}
+
+static void take_hello(struct gr_node *node, struct gr_incoming *incoming,
+                       gr_slice frame) {
+  struct gr_hello hello;
+  int error = gr_hello_decode(frame, &hello);
+  if (error == GR_ERR_MALFORMED || hello.kind != GR_HELLO_OPEN) {
+    log_stranger(node, "what it sent first is no hello");
+    close_incoming(node, incoming);
+    return;
+  }
+  gr_member_id members[GR_MEMBERS_MAX];
+  for (size_t i = 0; i < node->link_count; i++) members[i] = node->links[i].id;
+  const struct gr_hello expected = {.protocol_version = GR_PROTOCOL_VERSION,
+                                    .group = node->group_id,
+                                    .to = node->self};
+  enum gr_hello_verdict verdict =
+      gr_hello_judge(&hello, &expected, members, node->link_count);
+  if (verdict == GR_HELLO_OK)
+    accept_hello(node, incoming, &hello);
+  else
+    refuse_hello(node, incoming, &hello, &expected, verdict);
+}
+
+/* ---- frames ---- */
+
+static void lose(struct gr_node *node, struct gr_incoming *incoming, const char *what) {
+  struct gr_link *link = incoming->link;
+  uint64_t suppressed = 0;
+  if (!link)
+    log_stranger(node, what);
+  else if (gr_log_limit_pass(&link->log_limit, node->now, &suppressed))
+    gr_node_log(node, GR_LOG_WARNING,
+                "connection from member %" PRIu64 " closed: %s (%" PRIu64
+                " such lines left out)",
+                link->id, what, suppressed);
+  close_incoming(node, incoming);
+}
+
+/* What the group refused. A stream that carries garbage is broken and is closed; a frame
+ * of a former process or of another group is the sender's mistake, told once. */
+static void refused(struct gr_node *node, struct gr_incoming *incoming, int error) {
+  if (error == GR_ERR_MALFORMED || error == GR_ERR_CORRUPT || error == GR_ERR_PROTOCOL) {
+    lose(node, incoming, gr_error_text(error));
+  } else if ((error == GR_ERR_STALE || error == GR_ERR_FOREIGN) &&
+             !incoming->stale_logged) {
+    incoming->stale_logged = true;
+    gr_node_log(node, GR_LOG_WARNING, "frames of member %" PRIu64 " are ignored: %s",
+                incoming->link->id, gr_error_text(error));
+  }
+}
+
+static void oversized(struct gr_node *node, struct gr_incoming *incoming, size_t size) {
+  char what[128];
+  snprintf(what, sizeof(what), "a frame of %zu bytes was announced, the limit is %zu",
+           size, incoming->reader.frame_bytes_max);
+  lose(node, incoming, what);
+}
+
+/* Takes all whole frames that were read. */
+static void take_frames(struct gr_node *node, struct gr_incoming *incoming) {
+  gr_slice frame;
+  while (incoming->endpoint.socket >= 0) {
+    switch (gr_frame_reader_next(&incoming->reader, &frame)) {
+    case GR_FRAME_PARTIAL:
+      return;
+    case GR_FRAME_OVERSIZED:
+      oversized(node, incoming, frame.size);
+      return;
+    case GR_FRAME_READY:
+      break;
+    }
+    if (!incoming->link) {
+      take_hello(node, incoming, frame);
+      continue;
+    }
+    int error = gr_group_receive(node->group, incoming->link->id, frame, node->now);
+    if (error != GR_OK) refused(node, incoming, error);
+  }
+}
+
+/* Less than was asked for means that there is no more now: no further read, which would
+ * only say so. Were there more by then, epoll would report it. */
+void gr_incoming_event(struct gr_node *node, struct gr_incoming *incoming) {
+  for (size_t taken = 0; taken < TURN_BYTES_MAX && incoming->endpoint.socket >= 0;) {
+    size_t room = 0;
+    uint8_t *at = gr_frame_reader_room(&incoming->reader, &room);
+    if (!at) {
+      lose(node, incoming, "no memory for its frames");
+      return;
+    }
+    ssize_t got = recv(incoming->endpoint.socket, at, room, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+    if (got <= 0) {
+      lose(node, incoming, got < 0 ? strerror(errno) : "the other side closed it");
+      return;
+    }
+    gr_frame_reader_filled(&incoming->reader, (size_t)got);
+    take_frames(node, incoming);
+    if ((size_t)got < room) return;
+    taken += (size_t)got;
+  }
+}

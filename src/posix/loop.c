@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The node's thread. One turn: wait for sockets, the waker, or a deadline; take what
+ * came; broadcast what is queued; let time pass; dispatch once, which sends and delivers;
+ * answer questions. It sleeps only when nothing is left to do.
+ *
+ * System calls of a turn without load: one epoll_pwait2, one recv per socket with data,
+ * one sendmsg per member with frames.
+ */
+#include "posix/node.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 64
+
+/* Queued messages that are broadcast in one turn at most: then they travel while the next
+ * are copied. */
+#define TURN_BROADCAST_BYTES_MAX (512 * 1024)
+
+/* Counted for a message beside its bytes, so that a flood of empty ones ends a turn too.
+ */
+#define BROADCAST_COST_BYTES 32
+
+static _Thread_local const struct gr_node *node_of_this_thread;
+
+bool gr_loop_is_own_thread(const struct gr_node *node) {
+  return node_of_this_thread == node;
+}
+
+bool gr_loop_watch(struct gr_node *node, struct gr_endpoint *endpoint, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.ptr = endpoint};
+  return epoll_ctl(node->epoll, EPOLL_CTL_ADD, endpoint->socket, &event) == 0;
+}
+
+void gr_loop_close(struct gr_endpoint *endpoint) {
+  if (endpoint->socket >= 0) close(endpoint->socket);
+  endpoint->socket = -1;
+}
+
+void gr_loop_set_timer(struct gr_node *node, gr_time due) {
+  if (due < node->timer_due) node->timer_due = due;
+}
+
+/* ---- waiting ---- */
+
+static bool is_idle(const struct gr_node *node) {
+  if (atomic_load(&node->stops) || atomic_load(&node->queries.waits)) return false;
+  if (node->halt_error != GR_OK) return true; /* what else comes is of no use any more */
+  if (atomic_load(&node->resolver.done) > 0) return false;
+  return node->group_full || gr_submit_queue_is_empty(&node->queue);
+}
+
+static gr_time next_deadline(const struct gr_node *node) {
+  if (node->halt_error != GR_OK) return GR_TIME_NEVER;
+  gr_time due = gr_group_deadline(node->group);
+  return due < node->timer_due ? due : node->timer_due;
+}
+
+/* Waits `wait` nanoseconds at most; GR_TIME_NEVER: for ever. */
+static int wait_for_events(struct gr_node *node, struct epoll_event *events,
+                           gr_time wait) {
+  if (!node->epoll_is_coarse) {
+    const struct timespec span = {.tv_sec = (time_t)(wait / 1000000000),
+                                  .tv_nsec = (long)(wait % 1000000000)};
+    int count = epoll_pwait2(node->epoll, events, EVENTS_MAX,
+                             wait == GR_TIME_NEVER ? NULL : &span, NULL);
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+    node->epoll_is_coarse = true; /* a kernel before 5.11, or a sandbox of that age */
+  }
+  gr_time milliseconds =
+      wait / 1000000 + (wait % 1000000 != 0); /* not before the deadline */
+  int timeout = wait == GR_TIME_NEVER  ? -1
+                : milliseconds > 60000 ? 60000
+                                       : (int)milliseconds;
+  return epoll_wait(node->epoll, events, EVENTS_MAX, timeout);
+}
+
+/* Sleeps unless there is work; see waker.h for why no wake-up is lost. */
+static int sleep_or_look(struct gr_node *node, struct epoll_event *events) {
+  gr_time wait = 0;
+  atomic_store(&node->waker.asleep, true);
+  if (is_idle(node)) {
+    gr_time due = next_deadline(node);
+    gr_time now = gr_posix_now();
+    wait = due == GR_TIME_NEVER ? due : due > now ? due - now : 0;
+  }
+  if (wait == 0) atomic_store_explicit(&node->waker.asleep, false, memory_order_relaxed);
+  int count = wait_for_events(node, events, wait);
+  if (wait > 0) atomic_store_explicit(&node->waker.asleep, false, memory_order_relaxed);
+  node->now = gr_posix_now();
+  return count;
+}
+
+/* ---- one turn ---- */
+
+static void take_event(struct gr_node *node, const struct epoll_event *event) {
+  struct gr_endpoint *endpoint = event->data.ptr;
+  if (endpoint->socket < 0) return; /* closed earlier in this turn */
+  switch (endpoint->kind) {
+  case GR_ENDPOINT_WAKER:
+    return; /* that it woke the thread is all */
+  case GR_ENDPOINT_LISTENER:
+    gr_listener_event(node);
+    return;
+  case GR_ENDPOINT_INCOMING:
+    gr_incoming_event(node, (struct gr_incoming *)endpoint);
+    return;
+  case GR_ENDPOINT_LINK:
+    gr_link_event(node, (struct gr_link *)endpoint, event->events);
+    return;
+  }
+}
+
+static void run_timers(struct gr_node *node) {
+  if (node->now < node->timer_due) return;
+  node->timer_due = GR_TIME_NEVER;
+  gr_loop_set_timer(node, gr_listener_timer(node));
+  for (size_t i = 0; i < node->link_count; i++)
+    gr_loop_set_timer(node, gr_link_timer(node, node->links + i));
+}
+
+static void take_resolved(struct gr_node *node) {
+  if (atomic_load(&node->resolver.done) == 0) return;
+  for (size_t i = 0; i < node->link_count; i++) gr_link_resolved(node, node->links + i);
+}
+
+/* Hands one queued message to the group. False: no more in this turn. */
+static bool broadcast_one(struct gr_node *node, const struct gr_submission *message) {
+  if (!gr_tag_ring_reserve(&node->tags)) {
+    gr_node_halt(node, GR_ERR_NO_MEMORY, "no memory for the tags of own messages");
+    return false;
+  }
+  uint64_t number = 0;
+  int error = gr_group_broadcast(node->group, message->parts, message->part_count,
+                                 node->now, &number);
+  if (error == GR_ERR_FULL) node->group_full = true;
+  if (error == GR_ERR_FULL || error == GR_ERR_HALTED) return false;
+  if (error != GR_OK || !gr_tag_ring_push(&node->tags, number, message->tag)) {
+    gr_node_halt(node, GR_ERR_INVARIANT, "own messages were not counted one by one");
+    return false;
+  }
+  return true;
+}
+
+static void broadcast_queued(struct gr_node *node) {
+  struct gr_submission message;
+  for (size_t done = 0; done < TURN_BROADCAST_BYTES_MAX && !node->group_full;
+       done += message.size + BROADCAST_COST_BYTES) {
+    if (!gr_submit_queue_peek(&node->queue, &message)) break;
+    if (!broadcast_one(node, &message)) break;
+    gr_submit_queue_pop(&node->queue);
+  }
+  gr_submit_queue_release(&node->queue);
+}
+
+static void dispatch(struct gr_node *node) {
+  if (gr_group_dispatch(node->group) != GR_OK) {
+    const char *text = NULL;
+    int error = gr_group_halt_reason(node->group, &text);
+    gr_node_halt(node, error, text);
+  }
+  if (!node->delivered_some) return;
+  node->delivered_some = false;
+  if (node->host.delivered) node->host.delivered(node->host.context);
+}
+
+/* Silence, for the others a crash; questions are answered until gr_node_stop(). */
+static void report_halt(struct gr_node *node) {
+  gr_submit_queue_close(&node->queue);
+  gr_listener_shut(node);
+  for (size_t i = 0; i < node->link_count; i++) gr_link_shut(node->links + i);
+  gr_node_log(node, GR_LOG_ERROR, "the member has halted: %s: %s",
+              gr_error_name(node->halt_error), node->halt_text);
+  if (node->host.halted)
+    node->host.halted(node->host.context, node->halt_error, node->halt_text);
+}
+
+/* Errors of inputs that say "halted" need no look: dispatch says so too. */
+static void turn(struct gr_node *node, const struct epoll_event *events, int count) {
+  for (int i = 0; i < count; i++) take_event(node, events + i);
+  take_resolved(node);
+  run_timers(node);
+  broadcast_queued(node);
+  if (node->now >= gr_group_deadline(node->group))
+    (void)gr_group_poll(node->group, node->now);
+  gr_query_serve(node); /* before the dispatch: a request to transfer makes it send */
+  if (node->halt_error == GR_OK) dispatch(node);
+  if (node->halt_error != GR_OK) report_halt(node);
+  gr_incoming_bury(node);
+}
+
+void *gr_loop_main(void *context) {
+  struct gr_node *node = context;
+  struct epoll_event events[EVENTS_MAX];
+  node_of_this_thread = node;
+  while (!atomic_load(&node->stops)) {
+    int count = sleep_or_look(node, events);
+    if (node->halt_error == GR_OK)
+      turn(node, events, count);
+    else
+      gr_query_serve(node);
+  }
+  return NULL;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The node's parts, and which file does what:
+ *
+ *   node.c        start, close, stop, broadcast: what other threads call
+ *   query.c       questions of other threads, answered by the node's thread
+ *   loop.c        the node's thread: wait, read, broadcast, poll, dispatch
+ *   group_host.c  the callbacks that the group calls, and how a node halts
+ *   link.c        one outgoing connection a member: connect, hello, send
+ *   incoming.c    connections that others opened: accept, hello, receive
+ *
+ * Everything here belongs to the node's thread, except where it says otherwise.
+ */
+#ifndef GR_POSIX_NODE_H
+#define GR_POSIX_NODE_H
+
+#include "base/random.h"
+#include "posix/address.h"
+#include "posix/frame_reader.h"
+#include "posix/hello.h"
+#include "posix/outbox.h"
+#include "posix/resolver.h"
+#include "posix/submit_queue.h"
+#include "posix/tag_ring.h"
+#include "posix/waker.h"
+
+#include <gr/posix.h>
+
+/* A hello, with the connection's making, must be done in this time. */
+#define GR_HELLO_TIMEOUT_NS (UINT64_C(5) * 1000 * 1000 * 1000)
+
+/* Incoming connections that have not said hello yet; beyond it the oldest goes. */
+#define GR_STRANGERS_MAX 64
+
+/* A frame of payload is at most batch_bytes_max and a header; control frames are smaller.
+ */
+#define GR_FRAME_HEADER_BYTES_MAX 4096
+
+/* What epoll's events point at. */
+enum gr_endpoint_kind {
+  GR_ENDPOINT_WAKER,
+  GR_ENDPOINT_LISTENER,
+  GR_ENDPOINT_INCOMING,
+  GR_ENDPOINT_LINK
+};
+
+struct gr_endpoint {
+  enum gr_endpoint_kind kind;
+  int socket; /* -1: closed; the waker's is its eventfd */
+};
+
+/* Lets one line pass a second, and counts the others. */
+struct gr_log_limit {
+  gr_time next;
+  uint64_t suppressed;
+};
+
+enum gr_link_state {
+  GR_LINK_WAITING,    /* until `deadline`, then it is tried */
+  GR_LINK_RESOLVING,  /* the resolver works on the name */
+  GR_LINK_CONNECTING, /* until `deadline` at most */
+  GR_LINK_GREETING,   /* the hello is sent; until `deadline` at most */
+  GR_LINK_READY       /* frames may be sent */
+};
+
+struct gr_incoming;
+
+/* One other member: the connection to it, and the one from it. */
+struct gr_link {
+  struct gr_endpoint endpoint; /* first, for epoll's events */
+  gr_member_id id;
+  size_t index; /* in gr_node.links */
+  struct gr_address address;
+  bool is_name; /* to be resolved again when a connection failed */
+  struct gr_address_choices choices;
+  size_t choice; /* counts attempts; the one to try next is choice modulo count */
+  enum gr_link_state state;
+  gr_time deadline;
+  gr_time pause;     /* before the next attempt, without jitter */
+  bool refused_send; /* send() answered false: gr_group_sendable() is owed */
+  bool down_logged;  /* that it cannot be reached was said once */
+  uint64_t connects;
+  uint64_t refused_hellos;
+  struct gr_log_limit log_limit;
+  struct gr_frame_reader reader; /* of the hello's reply */
+  struct gr_outbox outbox;
+  struct gr_incoming *incoming; /* NULL: the other has no connection here */
+};
+
+/* A connection that another opened. */
+struct gr_incoming {
+  struct gr_endpoint endpoint; /* first, for epoll's events */
+  struct gr_link *link;        /* NULL: has not said hello yet */
+  gr_time deadline;            /* to have said it by */
+  bool stale_logged;
+  struct gr_frame_reader reader;
+  struct gr_incoming *next_closed;
+};
+
+struct gr_listener {
+  struct gr_endpoint endpoint; /* first, for epoll's events */
+  gr_time paused_until; /* no descriptors left: tried again then; GR_TIME_NEVER: runs */
+  struct gr_log_limit log_limit;
+  struct gr_incoming *strangers[GR_STRANGERS_MAX]; /* oldest first */
+  size_t stranger_count;
+};
+
+/* A question of another thread, in its own stack. */
+struct gr_query {
+  void (*answer)(struct gr_node *node, struct gr_query *query);
+  void *out;
+  size_t capacity;
+  size_t *count;
+  gr_member_id member;
+  int result;
+  bool is_done;
+  struct gr_query *next;
+};
+
+struct gr_query_queue {
+  pthread_mutex_t mutex;
+  pthread_cond_t answered;
+  struct gr_query *first; /* guarded by the mutex, like all but `waits` */
+  bool ended;             /* the thread answers no more */
+  size_t askers;          /* threads inside */
+  _Atomic bool waits;     /* `first` is not NULL, to look at without the lock */
+};
+
+struct gr_node {
+  struct gr_submit_queue queue; /* any thread */
+  struct gr_query_queue queries;
+  struct gr_waker waker;
+  _Atomic bool stops;
+  pthread_t thread;
+  uint64_t message_bytes_max; /* this and what follows up to `group` does not change */
+  gr_node_host host;
+  gr_time reconnect_min_ns;
+  gr_time reconnect_max_ns;
+  gr_member_id self;
+  gr_uuid group_id;
+  size_t frame_bytes_max;
+
+  gr_group *group;
+  gr_time now; /* of this turn */
+  int epoll;
+  struct gr_endpoint wakes; /* the waker's, which owns the descriptor */
+  bool epoll_is_coarse;     /* the system has no epoll_pwait2() */
+  bool group_full;          /* broadcasts wait for host.writable */
+  bool delivered_some;      /* since the last host.delivered */
+  int halt_error;           /* GR_OK: runs */
+  const char *halt_text;
+  gr_time
+      timer_due; /* no later than the first deadline of listener, strangers and links */
+  gr_member_id leader;
+  struct gr_random random;
+  struct gr_tag_ring tags;
+  struct gr_resolver resolver;
+  struct gr_listener listener;
+  struct gr_incoming
+      *closed; /* freed at the end of the turn: events may still point at them */
+  size_t link_count;
+  struct gr_link links[GR_MEMBERS_MAX];
+};
+
+/* ---- group_host.c ---- */
+
+/* Makes the group's host callbacks for this node. */
+gr_host gr_node_group_host(struct gr_node *node);
+
+/* One line to the host's log. */
+void gr_node_log(struct gr_node *node, enum gr_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* True if a line may be written now; `*suppressed` is how many were not since the last.
+ */
+bool gr_log_limit_pass(struct gr_log_limit *limit, gr_time now, uint64_t *suppressed);
+
+/* Stops the member at the end of the turn. The first cause counts; `text` is static. */
+void gr_node_halt(struct gr_node *node, int error, const char *text);
+
+struct gr_link *gr_node_link_of(struct gr_node *node, gr_member_id id);
+
+/* ---- loop.c ---- */
+
+void *gr_loop_main(void *node);
+
+/* True on the node's own thread. */
+bool gr_loop_is_own_thread(const struct gr_node *node);
+
+/* Watches or re-watches a socket. False, with errno, if the system refuses. */
+bool gr_loop_watch(struct gr_node *node, struct gr_endpoint *endpoint, uint32_t events);
+
+/* Closes the socket, which also ends the watch. */
+void gr_loop_close(struct gr_endpoint *endpoint);
+
+/* The timers are looked at no later than `due`. */
+void gr_loop_set_timer(struct gr_node *node, gr_time due);
+
+/* ---- link.c ---- */
+
+/* False if there is no memory. The link waits to be tried at once. */
+bool gr_link_init(struct gr_link *link, struct gr_node *node);
+void gr_link_free(struct gr_link *link);
+
+/* Closes the connection for good; the link stays quiet. */
+void gr_link_shut(struct gr_link *link);
+
+void gr_link_event(struct gr_node *node, struct gr_link *link, uint32_t events);
+
+/* Runs what is due, and answers when to be called next. */
+gr_time gr_link_timer(struct gr_node *node, struct gr_link *link);
+
+/* Looks whether the resolver has answered. */
+void gr_link_resolved(struct gr_node *node, struct gr_link *link);
+
+bool gr_link_send(struct gr_node *node, struct gr_link *link, const gr_slice *parts,
+                  size_t part_count);
+void gr_link_flush(struct gr_node *node, struct gr_link *link);
+
+/* ---- incoming.c ---- */
+
+/* Binds and listens; GR_OK, or GR_ERR_SYSTEM with errno. */
+int gr_listener_open(struct gr_listener *listener,
+                     const struct gr_address_choices *choices);
+
+/* Closes the listener, the strangers, and every link's incoming connection. */
+void gr_listener_shut(struct gr_node *node);
+
+void gr_listener_event(struct gr_node *node);
+void gr_incoming_event(struct gr_node *node, struct gr_incoming *incoming);
+
+/* Closes strangers whose time is over; answers when to be called next. */
+gr_time gr_listener_timer(struct gr_node *node);
+
+/* Frees what was closed in this turn. */
+void gr_incoming_bury(struct gr_node *node);
+
+/* ---- query.c ---- */
+
+void gr_query_queue_init(struct gr_query_queue *queries);
+void gr_query_queue_free(struct gr_query_queue *queries);
+
+/* Answers all that wait. */
+void gr_query_serve(struct gr_node *node);
+
+/* Answers GR_ERR_HALTED from now on, and waits until every asker has left. */
+void gr_query_end(struct gr_query_queue *queries);
+
+#endif

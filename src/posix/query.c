@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Questions of other threads. Each waits on its asker's stack; the node's thread answers
+ * all that wait once a turn. On the node's own thread, that is inside a callback, the
+ * answer is given directly.
+ */
+#include "posix/node.h"
+
+#include <string.h>
+
+void gr_query_queue_init(struct gr_query_queue *queries) {
+  *queries = (struct gr_query_queue){.first = NULL};
+  atomic_init(&queries->waits, false);
+  pthread_mutex_init(&queries->mutex, NULL);
+  pthread_cond_init(&queries->answered, NULL);
+}
+
+void gr_query_queue_free(struct gr_query_queue *queries) {
+  pthread_mutex_destroy(&queries->mutex);
+  pthread_cond_destroy(&queries->answered);
+}
+
+void gr_query_serve(struct gr_node *node) {
+  struct gr_query_queue *queries = &node->queries;
+  if (!atomic_load(&queries->waits)) return;
+  pthread_mutex_lock(&queries->mutex);
+  struct gr_query *query = queries->first;
+  queries->first = NULL;
+  atomic_store(&queries->waits, false);
+  pthread_mutex_unlock(&queries->mutex);
+  /* Without the lock: an answer may call back, to log or to trace. */
+  for (struct gr_query *one = query; one; one = one->next) one->answer(node, one);
+  pthread_mutex_lock(&queries->mutex);
+  while (query) {
+    struct gr_query *next = query->next; /* its asker may go once it is done */
+    query->is_done = true;
+    query = next;
+  }
+  pthread_cond_broadcast(&queries->answered);
+  pthread_mutex_unlock(&queries->mutex);
+}
+
+void gr_query_end(struct gr_query_queue *queries) {
+  pthread_mutex_lock(&queries->mutex);
+  queries->ended = true;
+  pthread_cond_broadcast(&queries->answered);
+  while (queries->askers > 0) pthread_cond_wait(&queries->answered, &queries->mutex);
+  pthread_mutex_unlock(&queries->mutex);
+}
+
+static int ask(struct gr_node *node, struct gr_query *query) {
+  if (gr_loop_is_own_thread(node)) {
+    query->answer(node, query);
+    return query->result;
+  }
+  struct gr_query_queue *queries = &node->queries;
+  pthread_mutex_lock(&queries->mutex);
+  queries->askers++;
+  if (!queries->ended) {
+    query->next = queries->first;
+    queries->first = query;
+    atomic_store(&queries->waits, true);
+    gr_waker_notify(&node->waker);
+  }
+  while (!query->is_done && !queries->ended)
+    pthread_cond_wait(&queries->answered, &queries->mutex);
+  int result = query->is_done ? query->result : GR_ERR_HALTED;
+  if (--queries->askers == 0 && queries->ended)
+    pthread_cond_broadcast(&queries->answered);
+  pthread_mutex_unlock(&queries->mutex);
+  return result;
+}
+
+static void answer_status(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_status(node->group, query->out);
+}
+
+static void answer_counters(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_counters(node->group, query->out);
+}
+
+static void answer_members(struct gr_node *node, struct gr_query *query) {
+  query->result =
+      gr_group_members(node->group, query->out, query->capacity, query->count);
+}
+
+static void answer_links(struct gr_node *node, struct gr_query *query) {
+  gr_node_link *links = query->out;
+  for (size_t i = 0; i < node->link_count && i < query->capacity; i++) {
+    const struct gr_link *link = node->links + i;
+    links[i] = (gr_node_link){.id = link->id,
+                              .connected_out = link->state == GR_LINK_READY,
+                              .connected_in = link->incoming != NULL,
+                              .connects = link->connects,
+                              .refused_hellos = link->refused_hellos};
+  }
+  *query->count = node->link_count;
+  query->result = GR_OK;
+}
+
+static void answer_transfer(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_transfer(node->group, query->member, node->now);
+}
+
+int gr_node_status(gr_node *node, gr_status *status) {
+  if (!node || !status) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_status, .out = status});
+}
+
+int gr_node_counters(gr_node *node, gr_counters *counters) {
+  if (!node || !counters) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_counters, .out = counters});
+}
+
+int gr_node_members(gr_node *node, gr_member *members, size_t capacity, size_t *count) {
+  if (!node || !count || (!members && capacity > 0)) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_members,
+                                      .out = members,
+                                      .capacity = capacity,
+                                      .count = count});
+}
+
+int gr_node_links(gr_node *node, gr_node_link *links, size_t capacity, size_t *count) {
+  if (!node || !count || (!links && capacity > 0)) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_links,
+                                      .out = links,
+                                      .capacity = capacity,
+                                      .count = count});
+}
+
+int gr_node_transfer(gr_node *node, gr_member_id to) {
+  if (!node) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_transfer, .member = to});
+}
