@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bounded readers and writers of bytes. All numbers on the wire are little-endian and as wide
- * as their type. A reader that runs out, or a writer that is full, turns bad and stays so:
- * check once, at the end. A bad reader yields zeroes, so nothing read from it can be used as a
- * size before the check.
+ * Bounded readers and writers of bytes. All numbers on the wire are little-endian and as
+ * wide as their type. A reader that runs out, or a writer that is full, turns bad and
+ * stays so: check once, at the end. A bad reader yields zeroes, so nothing read from it
+ * can be used as a size before the check.
  */
 #ifndef GR_BASE_BYTES_H
 #define GR_BASE_BYTES_H
@@ -35,7 +35,8 @@ static inline uint16_t gr_load_u16(const uint8_t *at) {
 }
 
 static inline uint32_t gr_load_u32(const uint8_t *at) {
-  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+         (uint32_t)at[3] << 24;
 }
 
 static inline uint64_t gr_load_u64(const uint8_t *at) {
@@ -48,8 +49,10 @@ struct gr_reader {
   bool bad;
 };
 
+/* Over nothing, `data` may be NULL; the reader never holds NULL, so NULL only ever means
+ * bad. */
 static inline struct gr_reader gr_reader_of(const void *data, size_t size) {
-  return (struct gr_reader){.at = data, .left = size, .bad = false};
+  return (struct gr_reader){.at = size > 0 ? data : "", .left = size, .bad = false};
 }
 
 /* The next `size` bytes, or NULL (and bad) if there are fewer. */
@@ -111,7 +114,8 @@ static inline uint8_t *gr_write_room(struct gr_writer *writer, size_t size) {
   return at;
 }
 
-static inline void gr_write_bytes(struct gr_writer *writer, const void *data, size_t size) {
+static inline void gr_write_bytes(struct gr_writer *writer, const void *data,
+                                  size_t size) {
   uint8_t *at = gr_write_room(writer, size);
   if (at && size > 0) memcpy(at, data, size);
 }

@@ -46,7 +46,7 @@ static inline uint64_t gr_ring_place(const struct gr_ring *ring, uint64_t number
   return number & ring->mask;
 }
 
-/* The smallest power of two that is at least `count` (and 1 for 0). */
+/* The smallest power of two that is at least `count` (and 1 for 0); count up to 2^63. */
 static inline uint64_t gr_ring_round_up(uint64_t count) {
   uint64_t capacity = 1;
   while (capacity < count) capacity *= 2;
