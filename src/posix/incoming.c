@@ -121,8 +121,9 @@ static void log_stranger(struct gr_node *node, const char *what) {
 static struct gr_incoming *new_incoming(gr_time deadline, int socket) {
   struct gr_incoming *incoming = calloc(1, sizeof(*incoming));
   if (!incoming) return NULL;
-  incoming->endpoint =
-      (struct gr_endpoint){.kind = GR_ENDPOINT_INCOMING, .socket = socket};
+  incoming->endpoint = (struct gr_endpoint){.kind = GR_ENDPOINT_INCOMING,
+                                            .socket = socket,
+                                            .owner = incoming};
   incoming->deadline = deadline;
   if (gr_frame_reader_init(&incoming->reader, 2 * GR_HELLO_BYTES_MAX, GR_HELLO_BYTES_MAX))
     return incoming;

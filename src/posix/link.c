@@ -25,7 +25,8 @@
 #define UNACKNOWLEDGED_MS 10000
 
 bool gr_link_init(struct gr_link *link, struct gr_node *node) {
-  link->endpoint = (struct gr_endpoint){.kind = GR_ENDPOINT_LINK, .socket = -1};
+  link->endpoint =
+      (struct gr_endpoint){.kind = GR_ENDPOINT_LINK, .socket = -1, .owner = link};
   link->state = GR_LINK_WAITING;
   link->deadline = 0;
   link->pause = node->reconnect_min_ns;

@@ -105,10 +105,10 @@ static void take_event(struct gr_node *node, const struct epoll_event *event) {
     gr_listener_event(node);
     return;
   case GR_ENDPOINT_INCOMING:
-    gr_incoming_event(node, (struct gr_incoming *)endpoint);
+    gr_incoming_event(node, endpoint->owner);
     return;
   case GR_ENDPOINT_LINK:
-    gr_link_event(node, (struct gr_link *)endpoint, event->events);
+    gr_link_event(node, endpoint->owner, event->events);
     return;
   }
 }

@@ -46,7 +46,8 @@ enum gr_endpoint_kind {
 
 struct gr_endpoint {
   enum gr_endpoint_kind kind;
-  int socket; /* -1: closed; the waker's is its eventfd */
+  int socket;  /* -1: closed; the waker's is its eventfd */
+  void *owner; /* the link or the incoming connection */
 };
 
 /* Lets one line pass a second, and counts the others. */
@@ -67,7 +68,7 @@ struct gr_incoming;
 
 /* One other member: the connection to it, and the one from it. */
 struct gr_link {
-  struct gr_endpoint endpoint; /* first, for epoll's events */
+  struct gr_endpoint endpoint;
   gr_member_id id;
   size_t index; /* in gr_node.links */
   struct gr_address address;
@@ -89,16 +90,16 @@ struct gr_link {
 
 /* A connection that another opened. */
 struct gr_incoming {
-  struct gr_endpoint endpoint; /* first, for epoll's events */
-  struct gr_link *link;        /* NULL: has not said hello yet */
-  gr_time deadline;            /* to have said it by */
+  struct gr_endpoint endpoint;
+  struct gr_link *link; /* NULL: has not said hello yet */
+  gr_time deadline;     /* to have said it by */
   bool stale_logged;
   struct gr_frame_reader reader;
   struct gr_incoming *next_closed;
 };
 
 struct gr_listener {
-  struct gr_endpoint endpoint; /* first, for epoll's events */
+  struct gr_endpoint endpoint;
   gr_time paused_until; /* no descriptors left: tried again then; GR_TIME_NEVER: runs */
   struct gr_log_limit log_limit;
   struct gr_incoming *strangers[GR_STRANGERS_MAX]; /* oldest first */
