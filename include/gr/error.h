@@ -24,7 +24,7 @@ extern "C" {
   X(-22, UNREACHABLE, RETRY, "the member has not been heard from lately")                \
   X(-40, MALFORMED, INPUT, "the frame could not be decoded")                             \
   X(-41, CORRUPT, INPUT, "the frame's checksum does not match")                          \
-  X(-42, FOREIGN, INPUT, "the frame is of another group, or from no member of this one") \
+  X(-42, FOREIGN, INPUT, "the frame is of a group with another id, founders or limits") \
   X(-43, PROTOCOL, INPUT, "the frame is of another protocol version")                    \
   X(-44, STALE, INPUT, "the frame is from or for a former process of a member")          \
   X(-60, NO_MEMORY, FATAL, "an allocation failed")                                       \

@@ -100,7 +100,7 @@ GR_API int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t par
  * GR_ERR_INVALID    `to` is no other member of the group
  * GR_ERR_HALTED     the member has halted
  */
-GR_API int gr_group_sendable(gr_group *group, gr_member_id to, gr_time now);
+GR_API int gr_group_sendable(gr_group *group, gr_member_id to);
 
 /* Lets time pass: due at gr_group_deadline(), harmless at any other time.
  *

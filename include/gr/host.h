@@ -17,6 +17,9 @@
 extern "C" {
 #endif
 
+/* The part of a frame that send() must copy if it does not send at once. */
+#define GR_FRAME_HEADER_MAX 16384
+
 /* One message, at its place in the order. */
 typedef struct gr_delivery {
   gr_seqno seqno;
@@ -70,8 +73,9 @@ typedef struct gr_host {
   /* Hands the parts of one frame, to be joined, to the transport. True: taken (it may still
    * be lost on the way; that costs time only). False: not now; the library keeps its place,
    * offers nothing more to this member until gr_group_sendable(), and makes the frame anew
-   * then. The slices stay valid until flush() returns, or, where there is no flush, until
-   * send() returns. Required. */
+   * then. parts[0] is the frame's header, of at most GR_FRAME_HEADER_MAX bytes, valid until
+   * send() returns; parts[1], if there is one, is a batch in the library's cache, valid until
+   * flush() returns (without a flush: until send() returns). Required. */
   bool (*send)(void *context, gr_member_id to, const gr_slice *parts, size_t part_count);
 
   /* All sends of this round have been handed over: the moment for one system call a peer.

@@ -31,16 +31,17 @@ typedef struct gr_options {
 
   uint64_t message_bytes_max;  /* largest message; default 64 MiB; 1 KiB to 1 GiB. Equal at all */
   uint64_t fragment_bytes_max; /* larger messages travel in pieces of this size; default 1 MiB,
-                                  or what fits a batch; 256 B to batch_bytes_max - 64 */
-  uint64_t batch_bytes_max;    /* largest frame of payload; default 1 MiB + 64; 1 KiB to 16 MiB.
+                                  or what fits a batch; 256 B to batch_bytes_max - 64.
+                                  Equal at all members */
+  uint64_t batch_bytes_max;    /* largest batch of messages; default 1 MiB + 64; 1 KiB to 16 MiB.
                                   Equal at all members */
   uint64_t unordered_bytes_max; /* own bytes not yet delivered here, beyond which a broadcast is
                                    answered with GR_ERR_FULL; default 16 MiB; at least
                                    batch_bytes_max, up to 4 GiB */
   uint64_t cache_bytes_max;     /* payload kept for members that lag, over all lanes. Default:
                                    256 MiB, or what the lanes need at least, if that is more:
-                                   members * (message_bytes_max + unordered_bytes_max +
-                                   4 * batch_bytes_max). Up to 1 TiB */
+                                   members * (2 * (message_bytes_max + unordered_bytes_max) +
+                                   6 * batch_bytes_max). Up to 1 TiB */
   uint64_t log_slots_max;       /* decisions kept for members that lag; default 65,536; 2,048 to
                                    16,777,216 */
   uint64_t slots_in_flight_max; /* proposals of a leader that are not yet chosen; default 32;

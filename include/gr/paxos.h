@@ -34,8 +34,8 @@ typedef struct gr_paxos gr_paxos;
 #define GR_FRAME_PARTS_MAX 2
 
 /* A frame to be sent: its parts, joined. The bytes are valid until the next call on the
- * engine that is not a gr_paxos_frame() or gr_paxos_frame_sent(); headers (the first part)
- * only until the next gr_paxos_frame(). */
+ * engine that is not a gr_paxos_frame() or gr_paxos_frame_sent(); the header, parts[0], of at
+ * most GR_FRAME_HEADER_MAX bytes, only until the next gr_paxos_frame(). */
 typedef struct gr_frame {
   gr_slice parts[GR_FRAME_PARTS_MAX];
   size_t part_count;
@@ -59,10 +59,6 @@ GR_API int gr_paxos_broadcast(gr_paxos *paxos, const gr_slice *parts, size_t par
                               gr_time now, uint64_t *number);
 GR_API int gr_paxos_poll(gr_paxos *paxos, gr_time now);
 GR_API int gr_paxos_transfer(gr_paxos *paxos, gr_member_id to, gr_time now);
-
-/* A connection to `to` was made anew: it is greeted at once. GR_OK, GR_ERR_INVALID,
- * GR_ERR_HALTED. */
-GR_API int gr_paxos_connected(gr_paxos *paxos, gr_member_id to, gr_time now);
 
 /* Closes the open batch and, on the leader, proposes what it holds. GR_OK, GR_ERR_HALTED. */
 GR_API int gr_paxos_flush(gr_paxos *paxos);

@@ -1,2 +1,236 @@
-/* SPDX-License-Identifier: MIT */
-typedef int gr_placeholder;
+/* SPDX-License-Identifier: MIT
+ *
+ * The group handle: the engine with callbacks. It owns no protocol state; it guards
+ * against re-entry, remembers which members the transport cannot take frames for, and
+ * runs the host's callbacks, from one place and in one order.
+ */
+#include <gr/group.h>
+#include <gr/inspect.h>
+#include <gr/paxos.h>
+
+#include "base/carve.h"
+#include "base/default_allocator.h"
+
+#include <string.h>
+
+struct peer {
+  gr_member_id id;
+  bool blocked; /* send() answered "not now" */
+};
+
+struct gr_group {
+  gr_paxos *paxos;
+  gr_host host;
+  gr_allocator allocator;
+  bool dispatching;
+  bool halt_told;
+  gr_member_id leader; /* as last told to the host */
+  struct peer peers[GR_MEMBERS_MAX];
+  size_t peer_count;
+};
+
+/* ---- life cycle ---- */
+
+size_t gr_group_footprint(const gr_options *options) {
+  size_t engine = gr_paxos_footprint(options);
+  return engine == 0 ? 0 : engine + sizeof(gr_group);
+}
+
+/* The host as far as the caller's struct goes; what a newer one has must be NULL. */
+static int copy_host(gr_host *copy, const gr_host *host) {
+  if (!host || host->size < sizeof(size_t)) return GR_ERR_INVALID;
+  for (size_t i = sizeof(*copy); i < host->size; i++)
+    if (((const uint8_t *)host)[i] != 0) return GR_ERR_VERSION;
+  *copy = (gr_host){0};
+  memcpy(copy, host, host->size < sizeof(*copy) ? host->size : sizeof(*copy));
+  return copy->send && copy->deliver ? GR_OK : GR_ERR_INVALID;
+}
+
+static void forward_trace(void *context, const gr_trace_event *event) {
+  gr_group *group = context;
+  group->host.trace(group->host.context, event);
+}
+
+static void init_peers(gr_group *group) {
+  gr_member members[GR_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  size_t count = 0;
+  gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
+  for (size_t i = 0; i < count; i++)
+    if (!members[i].is_self) group->peers[group->peer_count++].id = members[i].id;
+}
+
+int gr_group_new(gr_group **group, const gr_options *options, const gr_host *host,
+                 const gr_allocator *allocator, gr_time now) {
+  if (!group) return GR_ERR_INVALID;
+  *group = NULL;
+  gr_host callbacks;
+  int error = copy_host(&callbacks, host);
+  if (error != GR_OK) return error;
+  gr_paxos *paxos;
+  error = gr_paxos_new(&paxos, options, allocator, now);
+  if (error != GR_OK) return error;
+  gr_allocator memory = allocator ? *allocator : gr_default_allocator();
+  gr_group *g = memory.allocate(memory.context, sizeof(*g), GR_CARVE_ALIGNMENT);
+  if (!g) {
+    gr_paxos_free(paxos);
+    return GR_ERR_NO_MEMORY;
+  }
+  *g = (gr_group){.paxos = paxos, .host = callbacks, .allocator = memory};
+  init_peers(g);
+  if (callbacks.trace) gr_paxos_trace(paxos, forward_trace, g);
+  *group = g;
+  return GR_OK;
+}
+
+int gr_group_free(gr_group *group) {
+  if (!group) return GR_OK;
+  if (group->dispatching) return GR_ERR_REENTRANT;
+  gr_allocator memory = group->allocator;
+  gr_paxos_free(group->paxos);
+  memory.release(memory.context, group, sizeof(*group));
+  return GR_OK;
+}
+
+/* ---- inputs ---- */
+
+int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, gr_time now) {
+  return group ? gr_paxos_receive(group->paxos, from, frame, now) : GR_ERR_INVALID;
+}
+
+int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t part_count,
+                       gr_time now, uint64_t *number) {
+  if (!group) return GR_ERR_INVALID;
+  return gr_paxos_broadcast(group->paxos, parts, part_count, now, number);
+}
+
+int gr_group_sendable(gr_group *group, gr_member_id to) {
+  if (!group) return GR_ERR_INVALID;
+  if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
+  for (size_t i = 0; i < group->peer_count; i++) {
+    if (group->peers[i].id != to) continue;
+    group->peers[i].blocked = false;
+    return GR_OK;
+  }
+  return GR_ERR_INVALID;
+}
+
+int gr_group_poll(gr_group *group, gr_time now) {
+  return group ? gr_paxos_poll(group->paxos, now) : GR_ERR_INVALID;
+}
+
+int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now) {
+  return group ? gr_paxos_transfer(group->paxos, to, now) : GR_ERR_INVALID;
+}
+
+/* ---- output ---- */
+
+static void log_line(const gr_group *group, enum gr_log_level level, const char *text) {
+  if (group->host.log) group->host.log(group->host.context, level, text);
+}
+
+static bool send_to(gr_group *group, struct peer *peer) {
+  bool sent = false;
+  gr_frame frame;
+  while (!peer->blocked && gr_paxos_frame(group->paxos, peer->id, &frame)) {
+    if (!group->host.send(group->host.context, peer->id, frame.parts, frame.part_count)) {
+      peer->blocked = true;
+      break;
+    }
+    gr_paxos_frame_sent(group->paxos, peer->id);
+    sent = true;
+  }
+  return sent;
+}
+
+static bool send_all(gr_group *group) {
+  bool sent = false;
+  for (size_t i = 0; i < group->peer_count; i++)
+    sent = send_to(group, &group->peers[i]) || sent;
+  if (sent && group->host.flush) group->host.flush(group->host.context);
+  return sent;
+}
+
+static bool deliver_all(gr_group *group) {
+  bool delivered = false;
+  gr_delivery delivery;
+  while (gr_paxos_delivery(group->paxos, &delivery)) {
+    if (group->host.deliver(group->host.context, &delivery) != 0) {
+      gr_paxos_halt(group->paxos, GR_ERR_HOST, "host.deliver reported failure");
+      return delivered;
+    }
+    gr_paxos_delivered(group->paxos);
+    delivered = true;
+  }
+  return delivered;
+}
+
+static void tell_leader(gr_group *group) {
+  gr_status status = {.size = sizeof(status)};
+  gr_paxos_status(group->paxos, &status);
+  if (status.leader == group->leader) return;
+  group->leader = status.leader;
+  if (group->host.leader) group->host.leader(group->host.context, status.leader);
+}
+
+static bool tell_writable(gr_group *group) {
+  if (!gr_paxos_writable(group->paxos)) return false;
+  if (group->host.writable) group->host.writable(group->host.context);
+  return true;
+}
+
+static void tell_halt(gr_group *group) {
+  const char *text;
+  int error = gr_paxos_halt_reason(group->paxos, &text);
+  if (group->halt_told) return;
+  group->halt_told = true;
+  log_line(group, GR_LOG_ERROR, text);
+  if (group->host.trace)
+    group->host.trace(group->host.context,
+                      &(gr_trace_event){.kind = GR_TRACE_HALT, .value = error});
+}
+
+int gr_group_dispatch(gr_group *group) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->dispatching) return GR_ERR_REENTRANT;
+  group->dispatching = true;
+  int error;
+  bool acted;
+  do {
+    error = gr_paxos_flush(group->paxos);
+    if (error != GR_OK) break;
+    acted = send_all(group);
+    acted = deliver_all(group) || acted;
+    tell_leader(group);
+    acted = tell_writable(group) || acted;
+  } while (acted);
+  if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) {
+    error = GR_ERR_HALTED;
+    tell_halt(group);
+  }
+  group->dispatching = false;
+  return error;
+}
+
+gr_time gr_group_deadline(const gr_group *group) {
+  return group ? gr_paxos_deadline(group->paxos) : GR_TIME_NEVER;
+}
+
+int gr_group_halt_reason(const gr_group *group, const char **text) {
+  return gr_paxos_halt_reason(group ? group->paxos : NULL, text);
+}
+
+/* ---- queries ---- */
+
+int gr_group_status(const gr_group *group, gr_status *status) {
+  return group ? gr_paxos_status(group->paxos, status) : GR_ERR_INVALID;
+}
+
+int gr_group_counters(const gr_group *group, gr_counters *counters) {
+  return group ? gr_paxos_counters(group->paxos, counters) : GR_ERR_INVALID;
+}
+
+int gr_group_members(const gr_group *group, gr_member *members, size_t capacity,
+                     size_t *count) {
+  return group ? gr_paxos_members(group->paxos, members, capacity, count)
+               : GR_ERR_INVALID;
+}

@@ -1,2 +1,274 @@
-/* SPDX-License-Identifier: MIT */
-typedef int gr_placeholder;
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine's life cycle, broadcasts, and time.
+ */
+#include "base/default_allocator.h"
+#include "base/xxh64.h"
+#include "paxos/engine.h"
+#include "paxos/options.h"
+
+#include <string.h>
+
+/* ---- memory: one block, carved ---- */
+
+struct sizes {
+  uint32_t members;
+  uint32_t lane_blocks;
+  uint64_t block_bytes;
+  uint64_t lane_batches;
+  uint64_t parts;
+};
+
+static struct sizes sizes_of(const gr_options *options) {
+  struct gr_lane_limits limits = gr_options_lane_limits(options);
+  struct sizes sizes = {.members = (uint32_t)options->founder_count,
+                        .block_bytes = gr_options_block_bytes(options)};
+  sizes.lane_blocks =
+      (uint32_t)(options->cache_bytes_max / options->founder_count / sizes.block_bytes);
+  sizes.lane_batches =
+      gr_lane_batches(&limits, options->unordered_bytes_max, sizes.lane_blocks);
+  sizes.parts = options->message_bytes_max / options->fragment_bytes_max + 1;
+  return sizes;
+}
+
+/* Lays the engine out; with carver->memory NULL, only measures. */
+static struct gr_paxos *carve(struct gr_carver *carver, const gr_options *options) {
+  static const struct gr_peer no_peer = {0};
+  struct sizes sizes = sizes_of(options);
+  struct gr_paxos measured;
+  struct gr_paxos *engine = gr_carve(carver, 1, sizeof(*engine));
+  struct gr_paxos *p = engine ? memset(engine, 0, sizeof(*engine)) : &measured;
+  p->peers = gr_carve(carver, sizes.members, sizeof(*p->peers));
+  p->lanes = gr_carve(carver, sizes.members, sizeof(*p->lanes));
+  p->lane_gaps = gr_carve(carver, sizes.members, sizeof(*p->lane_gaps));
+  for (uint32_t i = 0; i < sizes.members; i++) {
+    uint64_t *held = gr_carve(carver, sizes.members, sizeof(*held));
+    struct gr_serving *serving = gr_carve(carver, sizes.members, sizeof(*serving));
+    struct gr_lane spare = {0};
+    gr_lane_carve(p->lanes ? &p->lanes[i] : &spare, carver, sizes.lane_batches);
+    if (!carver->memory) continue;
+    p->peers[i] = no_peer;
+    p->peers[i].held = memset(held, 0, sizes.members * sizeof(*held));
+    p->peers[i].serving = memset(serving, 0, sizes.members * sizeof(*serving));
+    p->lane_gaps[i] = (struct gr_gap){0};
+  }
+  gr_slot_table_carve(&p->log, carver, gr_ring_round_up(options->log_slots_max),
+                      sizes.members);
+  gr_slot_table_carve(&p->proposals, carver, GR_SLOTS_UNDECIDED_MAX, sizes.members);
+  gr_slot_table_carve(&p->reported, carver, GR_PROMISE_SLOTS_MAX, sizes.members);
+  p->header = gr_carve(carver, 1, GR_FRAME_HEADER_MAX);
+  p->parts = gr_carve(carver, sizes.parts, sizeof(*p->parts));
+  gr_pool_carve(&p->pool, carver, sizes.members * sizes.lane_blocks, sizes.block_bytes);
+  return engine;
+}
+
+static size_t footprint(const gr_options *options) {
+  struct gr_carver carver = {0};
+  carve(&carver, options);
+  return carver.used;
+}
+
+size_t gr_paxos_footprint(const gr_options *options) {
+  gr_options checked;
+  return gr_options_copy(&checked, options) == GR_OK ? footprint(&checked) : 0;
+}
+
+/* ---- life cycle ---- */
+
+/* Whatever must be equal at all members goes into the tag, so that those who differ
+ * refuse each other instead of diverging. */
+static uint64_t roster_tag(const struct gr_roster *roster, const gr_options *options) {
+  uint64_t tag = gr_xxh64(options->group_id.bytes, sizeof(options->group_id.bytes), 0);
+  uint64_t fields[] = {options->message_bytes_max, options->fragment_bytes_max,
+                       options->batch_bytes_max, roster->count};
+  uint8_t bytes[sizeof(uint64_t)];
+  for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+    gr_store_u64(bytes, fields[i]);
+    tag = gr_xxh64(bytes, sizeof(bytes), tag);
+  }
+  for (uint32_t i = 0; i < roster->count; i++) {
+    gr_store_u64(bytes, roster->ids[i]);
+    tag = gr_xxh64(bytes, sizeof(bytes), tag);
+  }
+  return tag;
+}
+
+static void init_roster(struct gr_paxos *p) {
+  struct gr_roster *roster = &p->roster;
+  roster->view = 1;
+  roster->message_bytes_max = p->options.message_bytes_max;
+  roster->batch_bytes_max = p->options.batch_bytes_max;
+  for (size_t i = 0; i < p->options.founder_count; i++) {
+    gr_member_id id = p->options.founders[i];
+    uint32_t at = roster->count++;
+    for (; at > 0 && roster->ids[at - 1] > id; at--)
+      roster->ids[at] = roster->ids[at - 1];
+    roster->ids[at] = id;
+  }
+  roster->tag = roster_tag(roster, &p->options);
+  do roster->incarnation = gr_random_next(&p->random);
+  while (roster->incarnation == 0);
+  p->self = gr_roster_index(roster, p->options.self);
+  p->voters = gr_memberset_first(roster->count);
+}
+
+static void init_members(struct gr_paxos *p, const struct sizes *sizes) {
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    gr_lane_init(&p->lanes[i], &p->pool, sizes->lane_batches, sizes->lane_blocks);
+    p->peers[i].id = p->roster.ids[i];
+    p->peers[i].promised.view = p->roster.view;
+    p->peers[i].log_first = 1;
+    p->peers[i].data_next = 1;
+    p->peers[i].accept_next = 1;
+  }
+}
+
+static void init(struct gr_paxos *p, gr_time now) {
+  struct sizes sizes = sizes_of(&p->options);
+  p->random.state = p->options.seed;
+  p->now = now > 0 ? now : 1; /* 0 means never */
+  init_roster(p);
+  init_members(p, &sizes);
+  p->promised.view = p->roster.view;
+  p->log_first = p->log_end = 1;
+  p->leader = p->transfer_to = GR_NOBODY;
+  p->heartbeat_due = p->now;
+  p->counters.size = sizeof(p->counters);
+  gr_slot_clear(&p->proposals);
+  gr_slot_clear(&p->reported);
+  p->options.founders = NULL; /* the caller's */
+  gr_heartbeat_form(p);       /* a group of one has met already */
+}
+
+int gr_paxos_new(gr_paxos **paxos, const gr_options *options,
+                 const gr_allocator *allocator, gr_time now) {
+  if (!paxos) return GR_ERR_INVALID;
+  *paxos = NULL;
+  if (allocator && (!allocator->allocate || !allocator->release)) return GR_ERR_INVALID;
+  gr_options checked;
+  int error = gr_options_copy(&checked, options);
+  if (error != GR_OK) return error;
+  gr_allocator memory = allocator ? *allocator : gr_default_allocator();
+  struct gr_carver carver = {0};
+  size_t size = footprint(&checked);
+  carver.memory = memory.allocate(memory.context, size, GR_CARVE_ALIGNMENT);
+  if (!carver.memory) return GR_ERR_NO_MEMORY;
+  struct gr_paxos *p = carve(&carver, &checked);
+  p->options = checked;
+  p->limits = gr_options_lane_limits(&checked);
+  p->allocator = memory;
+  p->footprint = size;
+  init(p, now);
+  *paxos = p;
+  return GR_OK;
+}
+
+void gr_paxos_free(gr_paxos *p) {
+  if (!p) return;
+  gr_allocator memory = p->allocator;
+  memory.release(memory.context, p, p->footprint);
+}
+
+void gr_paxos_trace(gr_paxos *p, gr_trace_callback *callback, void *context) {
+  if (!p) return;
+  p->trace = callback;
+  p->trace_context = context;
+}
+
+void gr_paxos_halt(gr_paxos *p, int error, const char *reason) {
+  if (p && error != GR_OK) GR_HALT(&p->halt, error, reason);
+}
+
+int gr_paxos_halt_reason(const gr_paxos *p, const char **text) {
+  if (text) *text = p && p->halt.reason ? p->halt.reason : "";
+  return p ? p->halt.error : GR_ERR_INVALID;
+}
+
+/* ---- broadcasts ---- */
+
+/* The size of the parts together; false if a part is not there, or it is absurd. */
+static bool parts_size(const gr_slice *parts, size_t part_count, uint64_t *bytes) {
+  *bytes = 0;
+  if (part_count > 0 && !parts) return false;
+  for (size_t i = 0; i < part_count; i++) {
+    if (!parts[i].data && parts[i].size > 0) return false;
+    if (parts[i].size > UINT64_MAX - *bytes) return false;
+    *bytes += parts[i].size;
+  }
+  return true;
+}
+
+static bool find_room(struct gr_paxos *p, uint64_t bytes) {
+  uint64_t charge = bytes + GR_ENTRY_HEADER_BYTES;
+  /* Into an empty lane any message may go, or the largest never could. */
+  if (p->unordered_bytes > 0 &&
+      p->unordered_bytes + charge > p->options.unordered_bytes_max)
+    return false;
+  while (!gr_lane_has_room(&p->lanes[p->self], &p->limits, bytes))
+    if (!gr_learner_evict(p)) return false;
+  return true;
+}
+
+int gr_paxos_broadcast(gr_paxos *p, const gr_slice *parts, size_t part_count, gr_time now,
+                       uint64_t *number) {
+  uint64_t bytes;
+  if (!p || !parts_size(parts, part_count, &bytes)) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  gr_latch(p, now);
+  if (bytes > p->options.message_bytes_max) return GR_ERR_TOO_LARGE;
+  if (!find_room(p, bytes)) {
+    p->refused_full = true;
+    return GR_ERR_FULL;
+  }
+  gr_lane_append(&p->lanes[p->self], &p->roster, &p->limits, p->self, parts, bytes);
+  p->unordered_bytes += bytes + GR_ENTRY_HEADER_BYTES;
+  p->counters.messages_broadcast++;
+  p->broadcasts++;
+  if (number) *number = p->broadcasts;
+  return GR_OK;
+}
+
+bool gr_paxos_writable(gr_paxos *p) {
+  if (!p || gr_halted(p) || !p->refused_full) return false;
+  if (p->unordered_bytes > p->options.unordered_bytes_max / 2) return false;
+  p->refused_full = false;
+  return true;
+}
+
+int gr_paxos_flush(gr_paxos *p) {
+  if (!p) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  gr_learner_trim(p);
+  struct gr_lane *lane = &p->lanes[p->self];
+  if (lane->held - lane->ordered < GR_BATCHES_UNORDERED_MAX)
+    gr_lane_close(lane, &p->roster, p->self);
+  p->counters.batches_closed = lane->held;
+  gr_proposer_propose(p);
+  return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
+}
+
+/* ---- time ---- */
+
+int gr_paxos_poll(gr_paxos *p, gr_time now) {
+  if (!p) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  gr_latch(p, now);
+  gr_heartbeat_poll(p);
+  gr_election_poll(p);
+  gr_candidate_poll(p);
+  gr_proposer_poll(p);
+  gr_repair_poll(p);
+  return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
+}
+
+gr_time gr_paxos_deadline(const gr_paxos *p) {
+  if (!p || gr_halted(p)) return GR_TIME_NEVER;
+  gr_time election =
+      p->formed && p->role != GR_ROLE_LEADER ? p->election_due : GR_TIME_NEVER;
+  gr_time deadlines[] = {p->heartbeat_due, election, gr_candidate_deadline(p),
+                         gr_proposer_deadline(p), gr_repair_deadline(p)};
+  gr_time first = GR_TIME_NEVER;
+  for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++)
+    if (deadlines[i] < first) first = deadlines[i];
+  return first;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine's state, and which file does what with it. Each file changes what its part
+ * of the protocol owns; the others read.
+ *
+ *   heartbeat.c  meeting the founders; liveness; marks that others report
+ *   acceptor.c   promises, accepts: the safety half of Paxos
+ *   learner.c    what is chosen; delivery; forgetting
+ *   proposer.c   the leader: proposals and their repetition
+ *   election.c   who should lead: pre-vote, timers, stepping down, transfer
+ *   candidate.c  phase 1: from PREPARE to the lead
+ *   repair.c     asking for what is missing, and serving those who ask
+ *   outbox.c     what is due to whom, made into frames
+ *   receive.c    frames in, to whom they concern
+ *   inspect.c    status, counters
+ *   paxos.c      life cycle, broadcast, time
+ *
+ * Members are known by their index in the roster, in ascending order of their ids.
+ */
+#ifndef GR_PAXOS_ENGINE_H
+#define GR_PAXOS_ENGINE_H
+
+#include "base/assert.h"
+#include "base/random.h"
+#include "paxos/ballot.h"
+#include "paxos/frame.h"
+#include "paxos/gap.h"
+#include "paxos/lane.h"
+#include "paxos/log.h"
+
+#include <gr/paxos.h>
+
+/* Slots that can be accepted but not known to be chosen: a leader has at most this many
+ * in flight, whatever its option says, so every member can keep them (R1, R23). */
+#define GR_SLOTS_UNDECIDED_MAX 1024
+
+/* Slots that one promise spans at most. A candidate that lacks more catches up first
+ * (R1). */
+#define GR_PROMISE_SLOTS_MAX (2 * GR_SLOTS_UNDECIDED_MAX)
+
+#define GR_NOBODY UINT32_MAX
+
+/* Frames that are due to one member, besides those that cursors tell. */
+enum gr_due {
+  GR_DUE_HEARTBEAT = 1 << 0,
+  GR_DUE_ACCEPTED = 1 << 1,
+  GR_DUE_PREVOTE = 1 << 2,
+  GR_DUE_PREVOTE_ANSWER = 1 << 3,
+  GR_DUE_PREPARE = 1 << 4,
+  GR_DUE_PROMISE = 1 << 5,
+  GR_DUE_FETCH_DATA = 1 << 6,
+  GR_DUE_FETCH_LOG = 1 << 7,
+  GR_DUE_LOG = 1 << 8,
+  GR_DUE_TRANSFER = 1 << 9
+};
+
+/* Batches of one lane that a member asked for. Done when from > upto. */
+struct gr_serving {
+  uint64_t from;
+  uint64_t upto;
+};
+
+/* A frame that was made for a member, and what its having been sent means. */
+struct gr_offer {
+  uint32_t done; /* frames that are no longer due: enum gr_due */
+  enum gr_frame_type type;
+  uint32_t lane; /* FETCH_DATA, and DATA that is served: the lane */
+  bool serving;  /* DATA: on request */
+  uint64_t next; /* PROMISE: the next slot to report */
+  size_t bytes;
+};
+
+/* Another member: what it told of itself, and what is due to it. */
+struct gr_peer {
+  gr_member_id id;
+
+  /* meeting: see heartbeat.c */
+  uint64_t incarnation; /* which process of it we know; 0: none yet */
+  bool confirmed;       /* that process knows us */
+  bool refuses;         /* that process knows another process of ours */
+
+  gr_time heard; /* 0: never */
+  gr_time round_trip;
+  uint64_t stamp;      /* its last time stamp, to be echoed */
+  gr_time stamp_since; /* when that came */
+
+  /* marks, as it reported them */
+  gr_ballot promised;
+  gr_slot accepted; /* in `promised` */
+  gr_slot chosen;
+  gr_slot delivered;
+  gr_slot log_first;
+  uint64_t *held; /* by lane */
+
+  /* due to it */
+  uint32_t due;               /* enum gr_due */
+  struct gr_offer offer;      /* what gr_paxos_frame() gave last */
+  uint64_t data_next;         /* next batch of the own lane */
+  gr_slot accept_next;        /* next proposal, if we lead */
+  gr_time accept_retry;       /* when to repeat those it has not acknowledged */
+  struct gr_prevote prevote;  /* the one to be answered */
+  gr_slot promise_from;       /* where its PREPARE asked us to begin */
+  gr_slot promise_next;       /* next slot to report */
+  gr_slot promise_chosen;     /* what we knew to be chosen when it asked */
+  gr_slot log_next;           /* next slot that it asked for */
+  struct gr_serving *serving; /* by lane */
+  gr_memberset serving_lanes; /* those with something left */
+  gr_memberset fetch_lanes;   /* lanes that we ask it for */
+
+  /* as candidate: its promise to us */
+  gr_slot promised_next; /* first slot not reported yet */
+  bool promise_complete;
+};
+
+struct gr_paxos {
+  struct gr_halt halt;
+  gr_options options;
+  gr_allocator allocator;
+  size_t footprint;
+  gr_trace_callback *trace;
+  void *trace_context;
+  struct gr_random random;
+  gr_time now; /* of the call that runs; never goes back */
+
+  struct gr_roster roster;
+  struct gr_lane_limits limits;
+  uint32_t self;
+  gr_memberset voters;
+  struct gr_peer *peers; /* by index; the own place is unused */
+  bool formed;           /* every founder knows our process, and we its */
+
+  struct gr_pool pool;
+  struct gr_lane *lanes; /* by index */
+  struct gr_gap *lane_gaps;
+  uint64_t broadcasts;      /* own messages taken */
+  uint64_t unordered_bytes; /* of them, not yet delivered here */
+  bool refused_full;        /* a broadcast was refused since the last writable */
+
+  /* acceptor */
+  gr_ballot promised;
+  bool started;  /* the start of the promised ballot is known and learned up to (R11) */
+  gr_slot start; /* 0: not known yet */
+  gr_slot accepted;  /* in the promised ballot, accepted every slot up to here */
+  gr_slot log_first; /* the log holds slots log_first .. log_end - 1, */
+  gr_slot log_end;   /* each accepted in some ballot or known to be chosen */
+  struct gr_slot_table log;
+  struct gr_slot_table proposals; /* of the promised ballot, beyond `accepted` */
+
+  /* learner */
+  gr_slot leader_chosen; /* what the leader of the promised ballot knows to be chosen */
+  gr_slot chosen;
+  gr_slot delivered;
+  gr_seqno seqno;
+  uint32_t deliver_lane; /* in slot delivered + 1 */
+  uint32_t
+      deliver_offset; /* of the next entry, in batch lane.ordered + 1; 0: at its begin */
+  gr_delivery delivery;   /* what gr_paxos_delivery() gave */
+  uint32_t delivery_next; /* the offset behind it */
+  bool delivering;
+  gr_slice *parts;
+  struct gr_gap log_gap;
+  gr_time behind_since; /* since when nobody has kept what we lack; 0: not so */
+
+  /* election */
+  enum gr_role role;
+  uint32_t leader; /* GR_NOBODY: none known */
+  gr_time leader_heard;
+  gr_time election_due;
+  gr_time heartbeat_due;
+  uint64_t round_seen; /* the highest round of any ballot heard of */
+  gr_memberset prevotes;
+  gr_ballot prevote_ballot;
+
+  /* candidate */
+  gr_slot prepare_from;
+  gr_time prepare_retry;
+  struct gr_slot_table reported; /* the best of all promises, by slot */
+  gr_slot reported_end;
+  bool reproposing; /* a majority promised; waiting for the batches named (R15) */
+
+  /* leader */
+  gr_slot proposed;
+  uint64_t proposed_upto[GR_MEMBERS_MAX]; /* by lane, over all proposals */
+  uint32_t transfer_to;                   /* GR_NOBODY: nobody */
+  gr_time transfer_until;
+
+  gr_counters counters;
+  uint8_t *header; /* GR_FRAME_HEADER_MAX bytes, for the frame that is being made */
+};
+
+/* ---- used everywhere ---- */
+
+static inline bool gr_halted(const struct gr_paxos *p) {
+  return p->halt.error != GR_OK;
+}
+
+static inline void gr_emit(const struct gr_paxos *p, gr_trace_event event) {
+  if (!p->trace) return;
+  event.now = p->now;
+  p->trace(p->trace_context, &event);
+}
+
+/* Time as the host says; it never goes back. */
+static inline void gr_latch(struct gr_paxos *p, gr_time now) {
+  if (p->now < now) p->now = now;
+}
+
+/* Heard from within the last election timeout. */
+static inline bool gr_peer_reachable(const struct gr_paxos *p, uint32_t index) {
+  const struct gr_peer *peer = &p->peers[index];
+  return peer->heard != 0 && p->now - peer->heard < p->options.election_timeout_ns;
+}
+
+/* Makes a frame due to all others. */
+static inline void gr_due_all(struct gr_paxos *p, enum gr_due due) {
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self) p->peers[i].due |= (uint32_t)due;
+}
+
+/* ---- heartbeat.c ---- */
+
+/* Takes part from now on, if every founder has confirmed that it knows this process. */
+void gr_heartbeat_form(struct gr_paxos *p);
+void gr_heartbeat_poll(struct gr_paxos *p);
+void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
+                       struct gr_heartbeat *heartbeat);
+/* GR_OK or GR_ERR_STALE. */
+int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+                         const struct gr_heartbeat *heartbeat);
+/* Takes reported marks into account; they only ever rise. */
+void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
+                     gr_slot accepted, gr_slot chosen, gr_slot delivered);
+
+/* ---- acceptor.c ---- */
+
+/* Raises the promise. The ballot must be higher than the one promised. */
+void gr_acceptor_promise(struct gr_paxos *p, gr_ballot ballot);
+void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
+                                const struct gr_accept *accept);
+void gr_acceptor_receive_prepare(struct gr_paxos *p, uint32_t from,
+                                 const struct gr_prepare *prepare);
+/* Accepts what can be accepted by now. */
+void gr_acceptor_advance(struct gr_paxos *p);
+/* Every batch that the cut names is here, or delivered already. */
+bool gr_cut_held(const struct gr_paxos *p, gr_memberset lanes, const uint64_t *upto);
+/* Notes that the cut's batches exist, and that `holder` (or GR_NOBODY) has them. */
+void gr_cut_want(struct gr_paxos *p, const struct gr_cut *cut, uint32_t holder);
+/* Writes a slot at or behind the log's end. False if the log has no room for it. */
+bool gr_log_write(struct gr_paxos *p, gr_slot slot, gr_ballot ballot,
+                  const struct gr_cut *cut);
+
+/* ---- learner.c ---- */
+
+/* Counts the marks of the promised ballot. */
+void gr_learner_count(struct gr_paxos *p);
+/* Learns the next slot from somebody who knows it to be chosen. False if it has no room.
+ */
+bool gr_learner_learn(struct gr_paxos *p, gr_slot slot, const struct gr_log_value *value);
+/* Forgets the slots, and their batches, that every member has delivered. */
+void gr_learner_trim(struct gr_paxos *p);
+/* Forgets the oldest slot though others lack it. False if it is not delivered here. */
+bool gr_learner_evict(struct gr_paxos *p);
+
+/* ---- proposer.c ---- */
+
+void gr_proposer_begin(struct gr_paxos *p, gr_slot start);
+void gr_proposer_propose(struct gr_paxos *p);
+void gr_proposer_poll(struct gr_paxos *p);
+/* When it is due next. */
+gr_time gr_proposer_deadline(const struct gr_paxos *p);
+
+/* ---- election.c ---- */
+
+void gr_election_poll(struct gr_paxos *p);
+/* A frame says that its sender leads in this ballot, which is not below the promised one.
+ */
+void gr_election_follow(struct gr_paxos *p, gr_ballot ballot);
+void gr_election_step_down(struct gr_paxos *p);
+/* Sets the election timer: after the timeout, later by rank, and a little by chance. */
+void gr_election_rearm(struct gr_paxos *p);
+void gr_election_receive_prevote(struct gr_paxos *p, uint32_t from,
+                                 const struct gr_prevote *prevote);
+void gr_election_answer(const struct gr_paxos *p, uint32_t to,
+                        struct gr_prevote_answer *answer);
+void gr_election_receive_answer(struct gr_paxos *p, uint32_t from,
+                                const struct gr_prevote_answer *answer);
+void gr_election_receive_transfer(struct gr_paxos *p, uint32_t from, gr_ballot ballot);
+/* Notes a round heard of. */
+void gr_election_see(struct gr_paxos *p, gr_ballot ballot);
+
+/* ---- candidate.c ---- */
+
+void gr_candidate_begin(struct gr_paxos *p);
+void gr_candidate_poll(struct gr_paxos *p);
+gr_time gr_candidate_deadline(const struct gr_paxos *p);
+/* `values` is at the promise's first value; the run has been checked. */
+void gr_candidate_receive(struct gr_paxos *p, uint32_t from,
+                          const struct gr_promise *promise, struct gr_reader *values);
+/* Begins to lead if nothing is missing any more. */
+void gr_candidate_advance(struct gr_paxos *p);
+
+/* ---- repair.c ---- */
+
+void gr_repair_poll(struct gr_paxos *p);
+gr_time gr_repair_deadline(const struct gr_paxos *p);
+void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
+                            const struct gr_batch *batch);
+void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
+                                  const struct gr_fetch_data *fetch);
+void gr_repair_receive_fetch_log(struct gr_paxos *p, uint32_t from, gr_slot first);
+void gr_repair_receive_log(struct gr_paxos *p, uint32_t from,
+                           const struct gr_log_run *run, struct gr_reader *values);
+
+#endif

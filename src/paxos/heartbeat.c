@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Heartbeats: how the founders meet, how members see that others are alive, and how marks
+ * get through when the frames that carried them first were lost.
+ *
+ * Meeting. Members live in memory, so a process that stops must never come back as the
+ * member that it was: it has forgotten its promises. Each process therefore draws an
+ * incarnation. A member takes part (is formed) once every founder has told it that it
+ * knows this very process; from then on it knows no other process of any of them. A
+ * second process of a founder can thus never be formed while a formed member remembers
+ * the first (I-MEET-1).
+ */
+#include "paxos/engine.h"
+
+void gr_heartbeat_poll(struct gr_paxos *p) {
+  if (p->now < p->heartbeat_due) return;
+  p->heartbeat_due = p->now + p->options.heartbeat_interval_ns;
+  gr_due_all(p, GR_DUE_HEARTBEAT);
+  if (p->transfer_to != GR_NOBODY) p->peers[p->transfer_to].due |= GR_DUE_TRANSFER;
+}
+
+void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
+                       struct gr_heartbeat *heartbeat) {
+  const struct gr_peer *peer = &p->peers[to];
+  heartbeat->leads = p->role == GR_ROLE_LEADER;
+  heartbeat->formed = p->formed;
+  heartbeat->promised = p->promised;
+  heartbeat->accepted = p->accepted;
+  heartbeat->chosen = p->chosen;
+  heartbeat->delivered = p->delivered;
+  heartbeat->log_first = p->log_first;
+  heartbeat->stamp = p->now;
+  heartbeat->echo = peer->stamp;
+  heartbeat->echo_age = peer->stamp == 0 ? 0 : p->now - peer->stamp_since;
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    heartbeat->incarnations[i] =
+        i == p->self ? p->roster.incarnation : p->peers[i].incarnation;
+    heartbeat->held[i] = p->lanes[i].held;
+  }
+}
+
+/* ---- meeting ---- */
+
+void gr_heartbeat_form(struct gr_paxos *p) {
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self && !p->peers[i].confirmed) return;
+  p->formed = true;
+  p->role = GR_ROLE_FOLLOWER;
+  gr_election_rearm(p);
+  /* There is no leader to be patient with: only the rank counts. */
+  p->election_due -= p->options.election_timeout_ns;
+  gr_due_all(p, GR_DUE_HEARTBEAT);
+  gr_emit(p, (gr_trace_event){.kind = GR_TRACE_FORMED});
+}
+
+/* Others that took part with a former process of this member refuse this one for ever. */
+static void check_replaced(struct gr_paxos *p) {
+  gr_memberset refusing = 0;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self && p->peers[i].refuses) refusing |= gr_memberset_one(i);
+  if (gr_memberset_majority(refusing, p->voters & ~gr_memberset_one(p->self)))
+    GR_HALT(
+        &p->halt, GR_ERR_REPLACED,
+        "the others know a former process of this member, which took part in the group; "
+        "a member without storage cannot come back");
+}
+
+static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+                 const struct gr_heartbeat *heartbeat) {
+  struct gr_peer *peer = &p->peers[from];
+  uint64_t known = heartbeat->incarnations[p->self];
+  if (peer->incarnation != incarnation) {
+    peer->incarnation = incarnation;
+    peer->confirmed = false;
+    peer->due |= GR_DUE_HEARTBEAT;
+  }
+  peer->refuses = heartbeat->formed && known != p->roster.incarnation;
+  if (peer->refuses) {
+    check_replaced(p);
+  } else if (known == p->roster.incarnation) {
+    peer->confirmed = true;
+    gr_heartbeat_form(p);
+  } else {
+    peer->due |= GR_DUE_HEARTBEAT;
+  }
+}
+
+/* ---- marks ---- */
+
+void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
+                     gr_slot accepted, gr_slot chosen, gr_slot delivered) {
+  struct gr_peer *peer = &p->peers[from];
+  int order = gr_ballot_compare(promised, peer->promised);
+  if (order > 0 || (order == 0 && accepted > peer->accepted)) {
+    peer->promised = promised;
+    peer->accepted = accepted;
+    peer->accept_retry = p->now + p->options.retry_timeout_ns; /* it makes progress */
+  }
+  if (peer->chosen < chosen) peer->chosen = chosen;
+  if (peer->delivered < delivered) peer->delivered = delivered;
+  if (gr_ballot_compare(promised, p->promised) <= 0) return;
+  /* It will accept nothing in our ballot any more. */
+  gr_election_see(p, promised);
+  if (p->role == GR_ROLE_LEADER || p->role == GR_ROLE_CANDIDATE) gr_election_step_down(p);
+}
+
+/* RFC 6298, section 2: one eighth of each new sample. */
+static void measure_round_trip(struct gr_paxos *p, struct gr_peer *peer,
+                               const struct gr_heartbeat *heartbeat) {
+  if (heartbeat->echo == 0 || heartbeat->echo > p->now ||
+      p->now - heartbeat->echo < heartbeat->echo_age)
+    return;
+  gr_time sample = p->now - heartbeat->echo - heartbeat->echo_age;
+  if (peer->round_trip == 0)
+    peer->round_trip = sample;
+  else
+    peer->round_trip += sample / 8 - peer->round_trip / 8;
+}
+
+static void take_marks(struct gr_paxos *p, uint32_t from,
+                       const struct gr_heartbeat *heartbeat) {
+  struct gr_peer *peer = &p->peers[from];
+  if (peer->log_first < heartbeat->log_first) peer->log_first = heartbeat->log_first;
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (peer->held[i] < heartbeat->held[i]) peer->held[i] = heartbeat->held[i];
+    /* R18: what anybody holds exists. */
+    if (i != p->self && p->lanes[i].wanted < heartbeat->held[i])
+      p->lanes[i].wanted = heartbeat->held[i];
+  }
+  gr_marks_report(p, from, heartbeat->promised, heartbeat->accepted, heartbeat->chosen,
+                  heartbeat->delivered);
+}
+
+int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+                         const struct gr_heartbeat *heartbeat) {
+  struct gr_peer *peer = &p->peers[from];
+  if (!p->formed) meet(p, from, incarnation, heartbeat);
+  if (peer->incarnation != incarnation) return GR_ERR_STALE;
+  peer->heard = p->now;
+  if (peer->stamp < heartbeat->stamp) {
+    peer->stamp = heartbeat->stamp;
+    peer->stamp_since = p->now;
+    measure_round_trip(p, peer, heartbeat);
+  }
+  if (!p->formed) return GR_OK;
+  if (!peer->confirmed) return GR_ERR_STALE;
+  take_marks(p, from, heartbeat);
+  if (heartbeat->leads && heartbeat->promised.member == peer->id) {
+    int order = gr_ballot_compare(heartbeat->promised, p->promised);
+    if (order > 0) gr_acceptor_promise(p, heartbeat->promised);
+    if (order >= 0)
+      gr_election_follow(p, heartbeat->promised);
+    else
+      peer->due |= GR_DUE_ACCEPTED; /* tells it of the higher ballot */
+  }
+  gr_learner_count(p);
+  return GR_OK;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "paxos/engine.h"
+
+#include <string.h>
+
+/* Copies as much as the caller's struct, whose size comes first, has room for. */
+static int fill_in(void *to, size_t to_size, const void *from, size_t from_size) {
+  if (to_size < sizeof(size_t)) return GR_ERR_INVALID;
+  size_t size = to_size < from_size ? to_size : from_size;
+  memcpy((uint8_t *)to + sizeof(size_t), (const uint8_t *)from + sizeof(size_t),
+         size - sizeof(size_t));
+  if (to_size > from_size) memset((uint8_t *)to + from_size, 0, to_size - from_size);
+  return GR_OK;
+}
+
+int gr_paxos_status(const gr_paxos *p, gr_status *status) {
+  if (!p || !status) return GR_ERR_INVALID;
+  gr_status now = {
+      .self = p->roster.ids[p->self],
+      .role = p->role,
+      .leader = p->leader == GR_NOBODY ? 0 : p->roster.ids[p->leader],
+      .promised = p->promised,
+      .accepted = p->accepted,
+      .chosen = p->chosen,
+      .delivered = p->delivered,
+      .log_first = p->log_first,
+      .seqno = p->seqno,
+      .broadcast = p->broadcasts,
+      .unordered_bytes = p->unordered_bytes,
+      .cache_bytes = p->pool.taken * p->pool.block_bytes,
+      .cache_bytes_max = p->options.cache_bytes_max,
+  };
+  return fill_in(status, status->size, &now, sizeof(now));
+}
+
+int gr_paxos_counters(const gr_paxos *p, gr_counters *counters) {
+  if (!p || !counters) return GR_ERR_INVALID;
+  return fill_in(counters, counters->size, &p->counters, sizeof(p->counters));
+}
+
+static void fill_member(const struct gr_paxos *p, uint32_t index, gr_member *member) {
+  const struct gr_peer *peer = &p->peers[index];
+  const struct gr_lane *lane = &p->lanes[index];
+  bool self = index == p->self;
+  *member = (gr_member){
+      .size = sizeof(*member),
+      .id = p->roster.ids[index],
+      .is_self = self,
+      .reachable = self || gr_peer_reachable(p, index),
+      .heard = self ? p->now : peer->heard,
+      .round_trip = self ? 0 : peer->round_trip,
+      .accepted = self ? p->accepted : peer->accepted,
+      .chosen = self ? p->chosen : peer->chosen,
+      .delivered = self ? p->delivered : peer->delivered,
+      .held = lane->held,
+      .ordered = lane->ordered,
+  };
+}
+
+int gr_paxos_members(const gr_paxos *p, gr_member *members, size_t capacity,
+                     size_t *count) {
+  if (!p || !count || (capacity > 0 && !members)) return GR_ERR_INVALID;
+  if (capacity > 0 && members[0].size != sizeof(gr_member)) return GR_ERR_INVALID;
+  *count = p->roster.count;
+  for (uint32_t i = 0; i < p->roster.count && i < capacity; i++)
+    fill_member(p, i, &members[i]);
+  return GR_OK;
+}
+
+const char *gr_role_name(enum gr_role role) {
+  switch (role) {
+  case GR_ROLE_FORMING:
+    return "forming";
+  case GR_ROLE_FOLLOWER:
+    return "follower";
+  case GR_ROLE_PREVOTE:
+    return "prevote";
+  case GR_ROLE_CANDIDATE:
+    return "candidate";
+  case GR_ROLE_LEADER:
+    return "leader";
+  }
+  return "unknown";
+}
+
+const char *gr_trace_name(enum gr_trace_kind kind) {
+  switch (kind) {
+  case GR_TRACE_FORMED:
+    return "formed";
+  case GR_TRACE_PREVOTE:
+    return "prevote";
+  case GR_TRACE_CANDIDATE:
+    return "candidate";
+  case GR_TRACE_PROMISE:
+    return "promise";
+  case GR_TRACE_LEADER:
+    return "leader";
+  case GR_TRACE_STEP_DOWN:
+    return "step-down";
+  case GR_TRACE_FOLLOW:
+    return "follow";
+  case GR_TRACE_PROPOSE:
+    return "propose";
+  case GR_TRACE_ACCEPT:
+    return "accept";
+  case GR_TRACE_CHOSEN:
+    return "chosen";
+  case GR_TRACE_FETCH_DATA:
+    return "fetch-data";
+  case GR_TRACE_FETCH_LOG:
+    return "fetch-log";
+  case GR_TRACE_EVICT:
+    return "evict";
+  case GR_TRACE_REFUSED:
+    return "refused";
+  case GR_TRACE_HALT:
+    return "halt";
+  case GR_TRACE_TRANSFER:
+    return "transfer";
+  }
+  return "unknown";
+}

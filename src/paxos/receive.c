@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames in: each is checked as a whole before anything changes, then handed to the file
+ * that it concerns.
+ */
+#include "paxos/engine.h"
+
+typedef int receiver(struct gr_paxos *p, uint32_t from, struct gr_reader *body);
+
+static int receive_data(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_batch batch;
+  int error = gr_batch_open(body, &p->roster, &batch);
+  if (error == GR_OK) gr_repair_receive_data(p, from, &batch);
+  return error;
+}
+
+/* What only the owner of a ballot may say. */
+static bool owns(const struct gr_paxos *p, uint32_t from, gr_ballot ballot) {
+  return ballot.member == p->peers[from].id;
+}
+
+static int receive_accept(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_accept accept;
+  if (!gr_accept_decode(body, &p->roster, &accept) || !owns(p, from, accept.ballot))
+    return GR_ERR_MALFORMED;
+  gr_acceptor_receive_accept(p, from, &accept);
+  return GR_OK;
+}
+
+static int receive_accepted(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_accepted accepted;
+  if (!gr_accepted_decode(body, &p->roster, &accepted)) return GR_ERR_MALFORMED;
+  gr_marks_report(p, from, accepted.promised, accepted.accepted, accepted.chosen,
+                  accepted.delivered);
+  gr_learner_count(p);
+  return GR_OK;
+}
+
+static int receive_prevote(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_prevote prevote;
+  if (!gr_prevote_decode(body, &p->roster, &prevote) || !owns(p, from, prevote.ballot))
+    return GR_ERR_MALFORMED;
+  gr_election_receive_prevote(p, from, &prevote);
+  return GR_OK;
+}
+
+static int receive_prevote_answer(struct gr_paxos *p, uint32_t from,
+                                  struct gr_reader *body) {
+  struct gr_prevote_answer answer;
+  if (!gr_prevote_answer_decode(body, &p->roster, &answer)) return GR_ERR_MALFORMED;
+  gr_election_receive_answer(p, from, &answer);
+  return GR_OK;
+}
+
+static int receive_prepare(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_prepare prepare;
+  if (!gr_prepare_decode(body, &p->roster, &prepare) || !owns(p, from, prepare.ballot))
+    return GR_ERR_MALFORMED;
+  gr_acceptor_receive_prepare(p, from, &prepare);
+  return GR_OK;
+}
+
+static int receive_promise(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_promise promise;
+  if (!gr_promise_decode(body, &p->roster, &promise) ||
+      !gr_log_values_check(*body, &p->roster, promise.count))
+    return GR_ERR_MALFORMED;
+  gr_candidate_receive(p, from, &promise, body);
+  return GR_OK;
+}
+
+static int receive_fetch_data(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_fetch_data fetch;
+  if (!gr_fetch_data_decode(body, &p->roster, &fetch)) return GR_ERR_MALFORMED;
+  gr_repair_receive_fetch_data(p, from, &fetch);
+  return GR_OK;
+}
+
+static int receive_fetch_log(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  gr_slot first;
+  if (!gr_fetch_log_decode(body, &first)) return GR_ERR_MALFORMED;
+  gr_repair_receive_fetch_log(p, from, first);
+  return GR_OK;
+}
+
+static int receive_log(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  struct gr_log_run run;
+  if (!gr_log_run_decode(body, &run) ||
+      !gr_log_values_check(*body, &p->roster, run.count))
+    return GR_ERR_MALFORMED;
+  gr_repair_receive_log(p, from, &run, body);
+  return GR_OK;
+}
+
+static int receive_transfer(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
+  gr_ballot ballot;
+  if (!gr_transfer_decode(body, &p->roster, &ballot) || !owns(p, from, ballot))
+    return GR_ERR_MALFORMED;
+  gr_election_receive_transfer(p, from, ballot);
+  return GR_OK;
+}
+
+static receiver *receiver_of(enum gr_frame_type type) {
+  switch (type) {
+  case GR_FRAME_HEARTBEAT:
+    return NULL; /* also carries what concerns its header */
+  case GR_FRAME_DATA:
+    return receive_data;
+  case GR_FRAME_ACCEPT:
+    return receive_accept;
+  case GR_FRAME_ACCEPTED:
+    return receive_accepted;
+  case GR_FRAME_PREVOTE:
+    return receive_prevote;
+  case GR_FRAME_PREVOTE_ANSWER:
+    return receive_prevote_answer;
+  case GR_FRAME_PREPARE:
+    return receive_prepare;
+  case GR_FRAME_PROMISE:
+    return receive_promise;
+  case GR_FRAME_FETCH_DATA:
+    return receive_fetch_data;
+  case GR_FRAME_FETCH_LOG:
+    return receive_fetch_log;
+  case GR_FRAME_LOG:
+    return receive_log;
+  case GR_FRAME_TRANSFER:
+    return receive_transfer;
+  }
+  return NULL;
+}
+
+static int receive_heartbeat(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+                             struct gr_reader *body) {
+  struct gr_heartbeat heartbeat;
+  if (!gr_heartbeat_decode(body, &p->roster, &heartbeat)) return GR_ERR_MALFORMED;
+  return gr_heartbeat_receive(p, from, incarnation, &heartbeat);
+}
+
+static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
+  struct gr_reader reader = gr_reader_of(frame.data, frame.size);
+  struct gr_frame_header header;
+  uint32_t index = gr_roster_index(&p->roster, from);
+  if (index == p->roster.count || index == p->self) return GR_ERR_FOREIGN;
+  int error = gr_frame_open(&reader, &p->roster, &header);
+  if (error != GR_OK) return error;
+  if (header.type == GR_FRAME_HEARTBEAT)
+    return receive_heartbeat(p, index, header.incarnation, &reader);
+  struct gr_peer *peer = &p->peers[index];
+  /* I-MEET-1: only processes that have met take part; what they say before is as if lost.
+   */
+  if (!p->formed || peer->incarnation != header.incarnation) return GR_ERR_STALE;
+  error = receiver_of(header.type)(p, index, &reader);
+  if (error == GR_OK) peer->heard = p->now;
+  return error;
+}
+
+static void count_refused(struct gr_paxos *p, gr_member_id from, int error) {
+  switch (error) {
+  case GR_ERR_CORRUPT:
+    p->counters.refused_corrupt++;
+    break;
+  case GR_ERR_FOREIGN:
+    p->counters.refused_foreign++;
+    break;
+  case GR_ERR_PROTOCOL:
+    p->counters.refused_protocol++;
+    break;
+  case GR_ERR_STALE:
+    p->counters.refused_stale++;
+    break;
+  default:
+    p->counters.refused_malformed++;
+    break;
+  }
+  gr_emit(p, (gr_trace_event){.kind = GR_TRACE_REFUSED, .member = from, .value = error});
+}
+
+int gr_paxos_receive(gr_paxos *p, gr_member_id from, gr_slice frame, gr_time now) {
+  if (!p || (!frame.data && frame.size > 0)) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  gr_latch(p, now);
+  int error = receive(p, from, frame);
+  if (error != GR_OK) {
+    count_refused(p, from, error);
+    return error;
+  }
+  p->counters.frames_received++;
+  p->counters.bytes_received += frame.size;
+  return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Repair: asking for what is known to exist and is not here, and serving those who ask.
+ * Batches are asked of their origin first, then of the leader, then of anybody who
+ * reports to hold them; slots of the leader first, then of anybody who knows more.
+ */
+#include "paxos/engine.h"
+
+/* Who may be asked, in the order in which they are: never empty-handed twice at the same.
+ */
+struct candidates {
+  uint32_t list[GR_MEMBERS_MAX];
+  uint32_t count;
+};
+
+static void candidates_add(struct candidates *candidates, uint32_t index) {
+  for (uint32_t k = 0; k < candidates->count; k++)
+    if (candidates->list[k] == index) return;
+  candidates->list[candidates->count++] = index;
+}
+
+static uint32_t candidates_pick(const struct candidates *candidates, uint32_t attempt) {
+  return candidates->count == 0 ? GR_NOBODY
+                                : candidates->list[attempt % candidates->count];
+}
+
+/* ---- batches ---- */
+
+static bool holds_next(const struct gr_paxos *p, uint32_t index, uint32_t lane) {
+  return index != p->self && gr_peer_reachable(p, index) &&
+         p->peers[index].held[lane] > p->lanes[lane].held;
+}
+
+static uint32_t data_holder(const struct gr_paxos *p, uint32_t lane, uint32_t attempt) {
+  struct candidates candidates = {.count = 0};
+  if (holds_next(p, lane, lane)) candidates_add(&candidates, lane);
+  if (p->leader != GR_NOBODY && holds_next(p, p->leader, lane))
+    candidates_add(&candidates, p->leader);
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (holds_next(p, i, lane)) candidates_add(&candidates, i);
+  return candidates_pick(&candidates, attempt);
+}
+
+/* R18: nothing is on its way from an origin that is silent. */
+static gr_time data_patience(const struct gr_paxos *p, uint32_t lane) {
+  return gr_peer_reachable(p, lane) ? p->options.gap_timeout_ns : 0;
+}
+
+static gr_time data_deadline(const struct gr_paxos *p, uint32_t lane) {
+  const struct gr_lane *wanting = &p->lanes[lane];
+  const struct gr_gap *gap = &p->lane_gaps[lane];
+  if (wanting->wanted <= wanting->held) return GR_TIME_NEVER;
+  if (gap->target <= wanting->held) return p->now; /* not watched yet */
+  return gr_gap_deadline(gap, data_patience(p, lane), p->options.retry_timeout_ns);
+}
+
+static void poll_lane(struct gr_paxos *p, uint32_t index) {
+  struct gr_lane *lane = &p->lanes[index];
+  struct gr_gap *gap = &p->lane_gaps[index];
+  gr_gap_watch(gap, lane->held, lane->wanted, p->now);
+  if (p->now < gr_gap_deadline(gap, data_patience(p, index), p->options.retry_timeout_ns))
+    return;
+  uint32_t holder = data_holder(p, index, gap->attempt);
+  gr_gap_asked(gap, lane->held, p->now);
+  if (holder == GR_NOBODY) return;
+  p->peers[holder].fetch_lanes |= gr_memberset_one(index);
+  p->peers[holder].due |= GR_DUE_FETCH_DATA;
+}
+
+static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
+                         const struct gr_batch *batch) {
+  for (;;) {
+    enum gr_keep kept = gr_lane_keep(lane, batch);
+    if (kept != GR_KEEP_NO_ROOM || batch->seq != lane->held + 1) return kept;
+    /* What comes next must find room: first at the laggards' cost, then at that of what
+     * lies beyond it. */
+    if (gr_learner_evict(p)) continue;
+    gr_lane_unpark(lane);
+    return gr_lane_keep(lane, batch);
+  }
+}
+
+void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
+                            const struct gr_batch *batch) {
+  struct gr_lane *lane = &p->lanes[batch->lane];
+  uint64_t *held = &p->peers[from].held[batch->lane];
+  if (from == batch->lane && *held < batch->seq) *held = batch->seq;
+  if (batch->lane == p->self) {
+    p->counters.data_repeated++;
+    return;
+  }
+  if (lane->wanted < batch->seq) lane->wanted = batch->seq;
+  switch (keep(p, lane, batch)) {
+  case GR_KEEP_REPEAT:
+    p->counters.data_repeated++;
+    return;
+  case GR_KEEP_NO_ROOM:
+    p->counters.data_dropped++;
+    return;
+  case GR_KEEP_STORED:
+    break;
+  }
+  if (batch->seq != lane->held + 1) return;
+  if (!gr_lane_advance(lane, &p->limits)) p->counters.data_dropped++;
+  gr_acceptor_advance(p);
+  gr_candidate_advance(p);
+  gr_learner_count(p);
+}
+
+void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
+                                  const struct gr_fetch_data *fetch) {
+  struct gr_peer *peer = &p->peers[from];
+  uint64_t held = p->lanes[fetch->lane].held;
+  if (fetch->from > held) return;
+  peer->serving[fetch->lane] =
+      (struct gr_serving){fetch->from, fetch->upto < held ? fetch->upto : held};
+  peer->serving_lanes |= gr_memberset_one(fetch->lane);
+}
+
+/* ---- slots ---- */
+
+static gr_slot slots_wanted(const struct gr_paxos *p) {
+  gr_slot want = p->start > 0 ? p->start - 1 : 0;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self && gr_peer_reachable(p, i) && p->peers[i].chosen > want)
+      want = p->peers[i].chosen;
+  return want;
+}
+
+static bool knows_next(const struct gr_paxos *p, uint32_t index) {
+  const struct gr_peer *peer = &p->peers[index];
+  return index != p->self && gr_peer_reachable(p, index) && peer->chosen > p->chosen &&
+         peer->log_first <= p->chosen + 1;
+}
+
+static uint32_t slot_holder(const struct gr_paxos *p, uint32_t attempt) {
+  struct candidates candidates = {.count = 0};
+  if (p->leader != GR_NOBODY && knows_next(p, p->leader))
+    candidates_add(&candidates, p->leader);
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (knows_next(p, i)) candidates_add(&candidates, i);
+  return candidates_pick(&candidates, attempt);
+}
+
+static gr_time slots_deadline(const struct gr_paxos *p) {
+  if (slots_wanted(p) <= p->chosen) return GR_TIME_NEVER;
+  if (p->log_gap.target <= p->chosen) return p->now; /* not watched yet */
+  return gr_gap_deadline(&p->log_gap, p->options.gap_timeout_ns,
+                         p->options.retry_timeout_ns);
+}
+
+static void poll_slots(struct gr_paxos *p) {
+  struct gr_gap *gap = &p->log_gap;
+  gr_gap_watch(gap, p->chosen, slots_wanted(p), p->now);
+  if (p->now <
+      gr_gap_deadline(gap, p->options.gap_timeout_ns, p->options.retry_timeout_ns))
+    return;
+  uint32_t holder = slot_holder(p, gap->attempt);
+  gr_gap_asked(gap, p->chosen, p->now);
+  if (holder != GR_NOBODY) p->peers[holder].due |= GR_DUE_FETCH_LOG;
+}
+
+void gr_repair_receive_fetch_log(struct gr_paxos *p, uint32_t from, gr_slot first) {
+  p->peers[from].log_next = first;
+  p->peers[from].due |= GR_DUE_LOG;
+}
+
+void gr_repair_receive_log(struct gr_paxos *p, uint32_t from,
+                           const struct gr_log_run *run, struct gr_reader *values) {
+  struct gr_peer *peer = &p->peers[from];
+  if (peer->log_first < run->log_first) peer->log_first = run->log_first;
+  if (peer->chosen < run->chosen) peer->chosen = run->chosen;
+  gr_slot before = p->chosen;
+  for (uint32_t k = 0; k < run->count; k++) {
+    struct gr_log_value value;
+    if (!gr_log_value_decode(values, &p->roster, &value)) return;
+    if (run->from + k <= p->chosen) continue;
+    if (!gr_learner_learn(p, run->from + k, &value)) break;
+    p->counters.slots_fetched++;
+  }
+  if (p->chosen > before && knows_next(p, from)) peer->due |= GR_DUE_FETCH_LOG;
+  gr_acceptor_advance(p);
+  gr_candidate_advance(p);
+  gr_learner_count(p);
+}
+
+/* ---- left behind ---- */
+
+/* Nobody of a majority keeps what we need next. */
+static bool left_behind(const struct gr_paxos *p) {
+  gr_memberset gone = 0;
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (i == p->self || !gr_peer_reachable(p, i)) continue;
+    if (p->peers[i].log_first <= p->delivered + 1) return false;
+    gone |= gr_memberset_one(i);
+  }
+  return gr_memberset_majority(gone | gr_memberset_one(p->self), p->voters) && gone != 0;
+}
+
+/* What is on its way may still save us, so the verdict waits for an election timeout. */
+static void poll_behind(struct gr_paxos *p) {
+  if (!left_behind(p)) {
+    p->behind_since = 0;
+    return;
+  }
+  if (p->behind_since == 0) p->behind_since = p->now;
+  if (p->now - p->behind_since >= p->options.election_timeout_ns)
+    GR_HALT(&p->halt, GR_ERR_BEHIND,
+            "the others have forgotten what this member lacks: cache_bytes_max or "
+            "log_slots_max is too small for how long it was away");
+}
+
+/* ---- all ---- */
+
+void gr_repair_poll(struct gr_paxos *p) {
+  if (!p->formed) return;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self) poll_lane(p, i);
+  poll_slots(p);
+  poll_behind(p);
+}
+
+gr_time gr_repair_deadline(const struct gr_paxos *p) {
+  if (!p->formed) return GR_TIME_NEVER;
+  gr_time deadline = slots_deadline(p);
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    gr_time due = i == p->self ? GR_TIME_NEVER : data_deadline(p, i);
+    if (due < deadline) deadline = due;
+  }
+  return deadline;
+}
