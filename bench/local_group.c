@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The nodes run with the library's defaults: what is measured is what a user gets.
+ */
+#include "local_group.h"
+
+#include "clock.h"
+
+#include <stdio.h>
+
+void local_group_init(struct local_group *group, size_t count) {
+  uint16_t ports[PROCESSES_MAX];
+  group->count = count;
+  free_ports(ports, count);
+  for (size_t i = 0; i < count; i++)
+    snprintf(group->addresses[i], LOCAL_ADDRESS_BYTES, "127.0.0.1:%u", ports[i]);
+}
+
+static void on_leader(void *context, gr_member_id leader) {
+  struct local_member *member = context;
+  atomic_store(&member->group->leaders[member->index], leader);
+  atomic_fetch_add(&member->group->leader_changes, 1);
+}
+
+static void on_log(void *context, enum gr_log_level level, const char *text) {
+  struct local_member *member = context;
+  if (level == GR_LOG_ERROR) fprintf(stderr, "member %zu: %s\n", member->index + 1, text);
+}
+
+static void on_halted(void *context, int error, const char *text) {
+  (void)context;
+  child_fail("the member has halted with %s: %s", gr_error_name(error), text);
+}
+
+void local_member_start(struct local_member *member, size_t index, gr_node_host host) {
+  gr_node_member members[PROCESSES_MAX];
+  char error_text[PROCESSES_ERROR_BYTES];
+  for (size_t i = 0; i < member->group->count; i++)
+    members[i] = (gr_node_member){.id = i + 1, .address = member->group->addresses[i]};
+  gr_node_options options = {
+      .size = sizeof(options),
+      .group = {.size = sizeof(options.group),
+                .group_id = {.bytes = "benchmark"},
+                .self = index + 1},
+      .members = members,
+      .member_count = member->group->count,
+  };
+  member->index = index;
+  host.size = sizeof(host);
+  host.context = member;
+  host.leader = on_leader;
+  host.log = on_log;
+  if (host.halted == NULL) host.halted = on_halted;
+  int error =
+      gr_node_start(&member->node, &options, &host, error_text, sizeof(error_text));
+  if (error != GR_OK) child_fail("%s", error_text);
+}
+
+gr_member_id local_group_await_leader(struct local_group *group,
+                                      struct processes *processes, uint64_t deadline_ns) {
+  for (;;) {
+    gr_member_id leader = atomic_load(&group->leaders[0]);
+    size_t agreed = 0;
+    while (agreed < group->count && leader != 0 &&
+           atomic_load(&group->leaders[agreed]) == leader)
+      agreed++;
+    if (agreed == group->count) return leader;
+    processes_watch(processes);
+    if (bench_now() > deadline_ns)
+      processes_fail(processes, "the members did not agree on a leader in time");
+    bench_pause_ms(1);
+  }
+}
