@@ -57,7 +57,9 @@ static void broadcast(gr_paxos *paxos, char kind, int operand, gr_time now) {
 }
 
 /* Pulls every frame that `from` has for the others and hands it over. A frame has two
- * parts at most; a real host gives them to writev(). */
+ * parts at most; a real host gives them to writev(). One that is refused, since it came
+ * to a member that has not met all others yet, counts as lost on the way: it is sent
+ * again. */
 static void exchange(gr_paxos *const *members, int from, gr_time now) {
   static uint8_t
       wire[GR_FRAME_HEADER_MAX + 2 * 1024 * 1024]; /* a header and a default batch */
@@ -72,8 +74,8 @@ static void exchange(gr_paxos *const *members, int from, gr_time now) {
       }
       gr_paxos_frame_sent(members[from], (gr_member_id)to + 1);
       gr_slice bytes = {wire, size};
-      check(gr_paxos_receive(members[to], (gr_member_id)from + 1, bytes, now),
-            "gr_paxos_receive");
+      int error = gr_paxos_receive(members[to], (gr_member_id)from + 1, bytes, now);
+      if (gr_error_classify(error) != GR_CLASS_INPUT) check(error, "gr_paxos_receive");
     }
   }
 }
