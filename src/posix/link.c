@@ -227,7 +227,7 @@ static void become_ready(struct gr_node *node, struct gr_link *link) {
   link->refused_send = false;
   gr_node_log(node, GR_LOG_INFO, "connected to member %" PRIu64 " at %s port %s",
               link->id, link->address.host, link->address.port);
-  (void)gr_group_sendable(node->group, link->id, node->now);
+  (void)gr_group_sendable(node->group, link->id);
 }
 
 static void take_reply(struct gr_node *node, struct gr_link *link, gr_slice frame) {
@@ -292,7 +292,7 @@ static void read_end(struct gr_node *node, struct gr_link *link) {
 static void drained(struct gr_node *node, struct gr_link *link) {
   if (!link->refused_send) return;
   link->refused_send = false;
-  (void)gr_group_sendable(node->group, link->id, node->now);
+  (void)gr_group_sendable(node->group, link->id);
 }
 
 static void resume(struct gr_node *node, struct gr_link *link) {

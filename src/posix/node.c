@@ -207,7 +207,7 @@ static void take_options(struct gr_node *node, const struct start *start) {
   node->reconnect_max_ns = options->reconnect_max_ns;
   node->self = options->group.self;
   node->group_id = options->group.group_id;
-  node->frame_bytes_max = options->group.batch_bytes_max + GR_FRAME_HEADER_BYTES_MAX;
+  node->frame_bytes_max = options->group.batch_bytes_max + GR_FRAME_HEADER_MAX;
   node->random.state = options->group.seed;
   node->now = gr_posix_now();
 }

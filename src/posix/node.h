@@ -32,10 +32,6 @@
 /* Incoming connections that have not said hello yet; beyond it the oldest goes. */
 #define GR_STRANGERS_MAX 64
 
-/* A frame of payload is at most batch_bytes_max and a header; control frames are smaller.
- */
-#define GR_FRAME_HEADER_BYTES_MAX 4096
-
 /* What epoll's events point at. */
 enum gr_endpoint_kind {
   GR_ENDPOINT_WAKER,

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See nodes.h.
+ */
+#include "nodes.h"
+
+#include "base/xxh64.h"
+#include "posix/address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_NS (UINT64_C(20) * 1000 * 1000 * 1000)
+
+void sleep_ms(unsigned milliseconds) {
+  const struct timespec span = {.tv_sec = milliseconds / 1000,
+                                .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+  nanosleep(&span, NULL);
+}
+
+static bool is_free(const char *text) {
+  struct gr_address address;
+  struct gr_address_choices choices;
+  if (!gr_address_parse(text, &address) ||
+      gr_address_resolve(&address, false, &choices) != 0)
+    return false;
+  int fd = socket(choices.at[0].ss_family, SOCK_STREAM, 0);
+  if (fd < 0) return false;
+  bool is_bound = bind(fd, (const struct sockaddr *)&choices.at[0], choices.size[0]) == 0;
+  close(fd);
+  return is_bound;
+}
+
+unsigned free_port(const char *host) {
+  static unsigned next; /* test processes run side by side: each begins elsewhere */
+  if (next == 0) next = (unsigned)getpid() * 61 % 18000;
+  for (unsigned tries = 0; tries < 18000; tries++) {
+    unsigned port = 12000 + next++ % 18000;
+    char text[64];
+    snprintf(text, sizeof(text), "%s:%u", host, port);
+    if (is_free(text)) return port;
+  }
+  fprintf(stderr, "no free port at %s\n", host);
+  abort();
+}
+
+static int on_deliver(void *context, const gr_delivery *delivery, uint64_t tag) {
+  struct witness *witness = context;
+  uint64_t digest = 0;
+  for (size_t i = 0; i < delivery->part_count; i++)
+    digest = gr_xxh64(delivery->parts[i].data, delivery->parts[i].size, digest);
+  pthread_mutex_lock(&witness->mutex);
+  if (delivery->seqno != witness->seqno + 1) witness->gap = true;
+  witness->seqno = delivery->seqno;
+  if (witness->count < RECORDS_MAX)
+    witness->records[witness->count++] = (struct record){.origin = delivery->origin,
+                                                         .number = delivery->number,
+                                                         .tag = tag,
+                                                         .bytes = delivery->bytes,
+                                                         .digest = digest};
+  int answer = witness->deliver_answer;
+  pthread_mutex_unlock(&witness->mutex);
+  return answer;
+}
+
+static void on_delivered(void *context) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->turns++;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+static void on_leader(void *context, gr_member_id leader) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->leader = leader;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+static void on_log(void *context, enum gr_log_level level, const char *text) {
+  struct witness *witness = context;
+  (void)level;
+  pthread_mutex_lock(&witness->mutex);
+  int wrote = snprintf(witness->log + witness->log_used, LOG_BYTES - witness->log_used,
+                       "%s\n", text);
+  if (wrote > 0 && witness->log_used + (size_t)wrote < LOG_BYTES)
+    witness->log_used += (size_t)wrote;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+static void on_halted(void *context, int error, const char *text) {
+  struct witness *witness = context;
+  (void)text;
+  pthread_mutex_lock(&witness->mutex);
+  witness->halted = error;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+void cluster_init(struct cluster *cluster, const char *host) {
+  memset(cluster, 0, sizeof(*cluster));
+  for (size_t i = 0; i < MEMBERS; i++) {
+    snprintf(cluster->addresses[i], sizeof(cluster->addresses[i]), "%s:%u", host,
+             free_port(host));
+    cluster->members[i] = (gr_node_member){.id = i + 1, .address = cluster->addresses[i]};
+    pthread_mutex_init(&cluster->witnesses[i].mutex, NULL);
+    cluster->witnesses[i].records = calloc(RECORDS_MAX, sizeof(struct record));
+  }
+  cluster->group = (gr_options){.size = sizeof(gr_options),
+                                .group_id = {{1, 2, 3}},
+                                .message_bytes_max = 4 << 20,
+                                .batch_bytes_max = 256 << 10,
+                                .unordered_bytes_max = 4 << 20};
+}
+
+int cluster_start_one(struct cluster *cluster, size_t index, char *text,
+                      size_t text_size) {
+  struct witness *witness = cluster->witnesses + index;
+  gr_node_options options = {.size = sizeof(options),
+                             .group = cluster->group,
+                             .members = cluster->members,
+                             .member_count = MEMBERS};
+  options.group.self = index + 1;
+  const gr_node_host host = {.size = sizeof(host),
+                             .context = witness,
+                             .deliver = on_deliver,
+                             .delivered = on_delivered,
+                             .leader = on_leader,
+                             .log = on_log,
+                             .halted = on_halted};
+  return gr_node_start(&witness->node, &options, &host, text, text_size);
+}
+
+void cluster_start(struct cluster *cluster) {
+  for (size_t i = 0; i < MEMBERS; i++) {
+    char text[256];
+    int error = cluster_start_one(cluster, i, text, sizeof(text));
+    if (error == GR_OK) continue;
+    fprintf(stderr, "start of member %zu: %s\n", i + 1, text);
+    abort();
+  }
+}
+
+void cluster_stop(struct cluster *cluster) {
+  for (size_t i = 0; i < MEMBERS; i++) {
+    gr_node_stop(cluster->witnesses[i].node);
+    cluster->witnesses[i].node = NULL;
+    free(cluster->witnesses[i].records);
+    pthread_mutex_destroy(&cluster->witnesses[i].mutex);
+  }
+}
+
+size_t deliveries(struct witness *witness) {
+  pthread_mutex_lock(&witness->mutex);
+  size_t count = witness->count;
+  pthread_mutex_unlock(&witness->mutex);
+  return count;
+}
+
+bool await_deliveries(struct witness *witness, size_t count) {
+  for (gr_time end = gr_posix_now() + PATIENCE_NS; gr_posix_now() < end; sleep_ms(1))
+    if (deliveries(witness) >= count) return true;
+  return false;
+}
+
+bool await_log(struct witness *witness, const char *text) {
+  for (gr_time end = gr_posix_now() + PATIENCE_NS; gr_posix_now() < end; sleep_ms(1)) {
+    pthread_mutex_lock(&witness->mutex);
+    bool found = strstr(witness->log, text) != NULL;
+    pthread_mutex_unlock(&witness->mutex);
+    if (found) return true;
+  }
+  return false;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What tests of whole nodes share: free ports, three nodes in this process, and their
+ * deliveries and log lines.
+ */
+#ifndef GR_TESTS_POSIX_NODES_H
+#define GR_TESTS_POSIX_NODES_H
+
+#include <gr/posix.h>
+
+#include <pthread.h>
+
+#define MEMBERS 3
+#define LOG_BYTES 65536
+#define RECORDS_MAX 400000
+
+/* One delivery; messages of these tests are up to 16 bytes of number and any filling. */
+struct record {
+  gr_member_id origin;
+  uint64_t number;
+  uint64_t tag;
+  uint64_t bytes;
+  uint64_t digest;
+};
+
+struct witness {
+  gr_node *node;
+  pthread_mutex_t mutex;
+  struct record *records;
+  size_t count;
+  size_t turns; /* host.delivered was called */
+  gr_seqno seqno;
+  bool gap; /* a seqno was not the one that follows */
+  gr_member_id leader;
+  int halted;
+  int deliver_answer;
+  char log[LOG_BYTES];
+  size_t log_used;
+};
+
+struct cluster {
+  char addresses[MEMBERS][64];
+  gr_node_member members[MEMBERS];
+  struct witness witnesses[MEMBERS];
+  gr_options group; /* for all; `self` is set for each */
+};
+
+/* Fills in the members 1..3 at free ports of `host` ("127.0.0.1", "[::1]"). */
+void cluster_init(struct cluster *cluster, const char *host);
+
+/* Starts member `index` + 1. The answer of gr_node_start(). */
+int cluster_start_one(struct cluster *cluster, size_t index, char *text,
+                      size_t text_size);
+
+void cluster_start(struct cluster *cluster);
+void cluster_stop(struct cluster *cluster);
+
+/* Waits until `index` has `count` deliveries; false after 20 s. */
+bool await_deliveries(struct witness *witness, size_t count);
+
+/* Waits until `text` is in the log; false after 20 s. */
+bool await_log(struct witness *witness, const char *text);
+
+size_t deliveries(struct witness *witness);
+void sleep_ms(unsigned milliseconds);
+
+/* A port that nobody listens at, outside of the range that the system gives out itself.
+ */
+unsigned free_port(const char *host);
+
+#endif
