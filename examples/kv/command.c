@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of commands. See command.h.
+ */
+#include "commands.h"
+
+/* In the order of how often they come: the search is linear. */
+static const struct kv_command commands[] = {
+    {"GET", 2, NULL, kv_run_get, 1, 1, 1},
+    {"SET", -3, kv_prepare_set, NULL, 1, 1, 1},
+    {"INCR", 2, kv_prepare_incr, NULL, 1, 1, 1},
+    {"MGET", -2, NULL, kv_run_mget, 1, -1, 1},
+    {"MSET", -3, kv_prepare_mset, NULL, 1, -1, 2},
+    {"DEL", -2, kv_prepare_del, NULL, 1, -1, 1},
+    {"EXISTS", -2, NULL, kv_run_exists, 1, -1, 1},
+    {"APPEND", 3, kv_prepare_append, NULL, 1, 1, 1},
+    {"INCRBY", 3, kv_prepare_incrby, NULL, 1, 1, 1},
+    {"DECR", 2, kv_prepare_decr, NULL, 1, 1, 1},
+    {"DECRBY", 3, kv_prepare_decrby, NULL, 1, 1, 1},
+    {"PING", -1, NULL, kv_run_ping, 0, 0, 0},
+    {"ECHO", 2, NULL, kv_run_echo, 0, 0, 0},
+    {"KEYS", 2, NULL, kv_run_keys, 0, 0, 0},
+    {"SCAN", -2, NULL, kv_run_scan, 0, 0, 0},
+    {"DBSIZE", 1, NULL, kv_run_dbsize, 0, 0, 0},
+    {"DIGEST", 1, NULL, kv_run_digest, 0, 0, 0},
+    {"FLUSHALL", -1, kv_prepare_flush, NULL, 0, 0, 0},
+    {"FLUSHDB", -1, kv_prepare_flush, NULL, 0, 0, 0},
+    {"INFO", -1, NULL, kv_run_info, 0, 0, 0},
+    {"COMMAND", -1, NULL, kv_run_command, 0, 0, 0},
+    {"CONFIG", -2, NULL, kv_run_config, 0, 0, 0},
+    {"CLIENT", -2, NULL, kv_run_client, 0, 0, 0},
+    {"SELECT", 2, NULL, kv_run_select, 0, 0, 0},
+    {"HELLO", -1, NULL, kv_run_hello, 0, 0, 0},
+    {"QUIT", -1, NULL, kv_run_quit, 0, 0, 0},
+    {"MULTI", -1, NULL, kv_run_transaction, 0, 0, 0},
+    {"EXEC", -1, NULL, kv_run_transaction, 0, 0, 0},
+    {"DISCARD", -1, NULL, kv_run_transaction, 0, 0, 0},
+    {"WATCH", -1, NULL, kv_run_transaction, 0, 0, 0},
+    {"UNWATCH", -1, NULL, kv_run_transaction, 0, 0, 0},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+/* As much of an unknown name as an error repeats. */
+#define NAME_SHOWN_MAX 64
+
+const struct kv_command *kv_command_list(size_t *count) {
+  *count = COMMAND_COUNT;
+  return commands;
+}
+
+static bool takes(const struct kv_command *command, size_t words) {
+  if (command->arity < 0) return words >= (size_t)-command->arity;
+  return words == (size_t)command->arity;
+}
+
+const struct kv_command *kv_command_find(const struct kv_request *request,
+                                         struct kv_buffer *reply) {
+  struct kv_string name = kv_request_arg(request, 0);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (!kv_string_is(name, commands[i].name)) continue;
+    if (takes(&commands[i], request->count)) return &commands[i];
+    kv_reply_error(reply, "ERR wrong number of arguments for '%s'", commands[i].name);
+    return NULL;
+  }
+  int shown = (int)(name.size < NAME_SHOWN_MAX ? name.size : NAME_SHOWN_MAX);
+  kv_reply_error(reply, "ERR unknown command '%.*s'", shown, (const char *)name.data);
+  return NULL;
+}

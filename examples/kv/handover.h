@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ordered messages on their way from the node's thread, which delivers them, to the
+ * client thread, which owns the store and applies them. The node's thread copies
+ * deliveries into a buffer of its own and publishes it once a turn; the client thread
+ * takes all that was published at once. So the lock is taken per batch, and the store
+ * needs none.
+ *
+ * What is published and not taken is bounded: beyond that the node's thread waits, and
+ * the member with it. It does not wait while the client thread itself waits for an answer
+ * of the node (kv_handover_yield()), nor after the end.
+ */
+#ifndef KV_HANDOVER_H
+#define KV_HANDOVER_H
+
+#include "buffer.h"
+
+#include <gr/posix.h>
+
+/* Room for why a node halted. */
+#define KV_HALT_TEXT_MAX 256
+
+struct kv_handover;
+
+/* One message of a batch. */
+struct kv_handover_record {
+  gr_seqno seqno;
+  uint64_t tag; /* 0: another member's */
+  const uint8_t *bytes;
+  size_t size;
+};
+
+/* NULL: errno says why. `bytes_max`: what may wait. */
+struct kv_handover *kv_handover_new(size_t bytes_max);
+void kv_handover_free(struct kv_handover *handover);
+
+/* Readable when there is something to take. */
+int kv_handover_event_fd(const struct kv_handover *handover);
+
+/* On the node's thread: adds a message to what is published next. False: out of memory.
+ */
+bool kv_handover_add(struct kv_handover *handover, const gr_delivery *delivery,
+                     uint64_t tag);
+
+/* On the node's thread: publishes what was added. False: out of memory. */
+bool kv_handover_publish(struct kv_handover *handover);
+
+/* On the node's thread: nothing comes any more, for this reason. */
+void kv_handover_halt(struct kv_handover *handover, int error, const char *text);
+
+/* On the client thread: swaps what was published against the emptied `batch`, which
+ * becomes the next one. True if the node has halted, with its last messages in the batch;
+ * `error` and `text` then say why. */
+bool kv_handover_take(struct kv_handover *handover, struct kv_buffer *batch, int *error,
+                      char text[KV_HALT_TEXT_MAX]);
+
+/* On the client thread: takes the next record off the batch, from `*at` on, which begins
+ * with 0. False at its end. */
+bool kv_handover_next(const struct kv_buffer *batch, size_t *at,
+                      struct kv_handover_record *record);
+
+/* On the client thread: while `yield` holds, the node's thread does not wait. */
+void kv_handover_yield(struct kv_handover *handover, bool yield);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * INFO: the state of this member, as lines of "name:value" in sections, for people and
+ * for scripts.
+ */
+#include "commands.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_US UINT64_C(1000)
+
+typedef unsigned long long number;
+
+static void line(struct kv_buffer *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void line(struct kv_buffer *text, const char *format, ...) {
+  char bytes[384];
+  va_list values;
+  va_start(values, format);
+  int size = vsnprintf(bytes, sizeof(bytes), format, values);
+  va_end(values);
+  if (size < 0) return;
+  kv_buffer_append(text, bytes,
+                   (size_t)size < sizeof(bytes) ? (size_t)size : sizeof(bytes) - 1);
+  kv_buffer_append(text, "\r\n", 2);
+}
+
+static void server(const struct kv_service *service, struct kv_buffer *text) {
+  line(text, "# Server");
+  line(text, "gr_kv_version:%s", GR_VERSION_STRING);
+  line(text, "libgroupcomm_version:%s", gr_version());
+  line(text, "process_id:%ld", (long)getpid());
+  line(text, "tcp_port:%u", service->options->port);
+  line(text, "uptime_in_seconds:%llu",
+       (number)((gr_posix_now() - service->started) / NS_PER_S));
+}
+
+static void clients(const struct kv_service *service, struct kv_buffer *text) {
+  line(text, "# Clients");
+  line(text, "connected_clients:%llu", (number)service->clients);
+  line(text, "maxclients:%u", service->options->clients_max);
+  line(text, "total_connections_received:%llu", (number)service->clients_total);
+  line(text, "rejected_connections:%llu", (number)service->clients_refused);
+  line(text, "dropped_connections:%llu", (number)service->clients_dropped);
+  line(text, "total_commands_processed:%llu", (number)service->commands);
+  line(text, "total_writes_broadcast:%llu", (number)service->writes);
+}
+
+static void format_uuid(const gr_uuid *uuid, char text[37]) {
+  static const char digits[] = "0123456789abcdef";
+  size_t at = 0;
+  for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
+    text[at++] = digits[uuid->bytes[i] >> 4];
+    text[at++] = digits[uuid->bytes[i] & 15];
+  }
+  text[at] = '\0';
+}
+
+static void group(const struct kv_service *service, struct kv_buffer *text) {
+  char group_id[37];
+  format_uuid(&service->options->group, group_id);
+  line(text, "# Group");
+  line(text, "group_id:%s", group_id);
+  line(text, "member_id:%llu", (number)service->options->id);
+  line(text, "seqno:%llu", (number)service->applied);
+  line(text, "digest:%016llx", (number)kv_store_digest(service->store));
+  line(text, "undecodable_messages:%llu", (number)service->undecodable);
+  struct kv_group_facts facts;
+  if (!service->inspect(service->inspect_context, &facts)) {
+    line(text, "role:halted");
+    return;
+  }
+  const gr_status *status = &facts.status;
+  size_t reachable = 0;
+  for (size_t i = 0; i < facts.member_count; i++) reachable += facts.members[i].reachable;
+  line(text, "role:%s", gr_role_name(status->role));
+  line(text, "leader:%llu", (number)status->leader);
+  line(text, "members:%zu", facts.member_count);
+  line(text, "members_reachable:%zu", reachable);
+  line(text, "slot_accepted:%llu", (number)status->accepted);
+  line(text, "slot_chosen:%llu", (number)status->chosen);
+  line(text, "slot_delivered:%llu", (number)status->delivered);
+  line(text, "seqno_delivered:%llu", (number)status->seqno);
+  line(text, "unordered_bytes:%llu", (number)status->unordered_bytes);
+  line(text, "cache_bytes:%llu", (number)status->cache_bytes);
+  line(text, "cache_bytes_max:%llu", (number)status->cache_bytes_max);
+  for (size_t i = 0; i < facts.member_count; i++) {
+    const gr_member *member = &facts.members[i];
+    line(text,
+         "member%llu:self=%d,reachable=%d,accepted=%llu,chosen=%llu,delivered=%llu,held=%"
+         "llu,"
+         "ordered=%llu,round_trip_us=%llu",
+         (number)member->id, member->is_self, member->reachable, (number)member->accepted,
+         (number)member->chosen, (number)member->delivered, (number)member->held,
+         (number)member->ordered, (number)(member->round_trip / NS_PER_US));
+  }
+}
+
+static void keyspace(const struct kv_service *service, struct kv_buffer *text) {
+  line(text, "# Keyspace");
+  line(text, "db0:keys=%zu", kv_store_count(service->store));
+}
+
+/* INFO [section...] */
+void kv_run_info(struct kv_session *session, const struct kv_request *request,
+                 struct kv_buffer *reply) {
+  static const struct {
+    const char *name;
+    void (*write)(const struct kv_service *service, struct kv_buffer *text);
+  } sections[] = {{"SERVER", server},
+                  {"CLIENTS", clients},
+                  {"GROUP", group},
+                  {"KEYSPACE", keyspace}};
+  struct kv_buffer text = kv_buffer_of(reply->limit);
+  for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+    bool wanted = request->count == 1;
+    for (size_t j = 1; j < request->count && !wanted; j++) {
+      struct kv_string word = kv_request_arg(request, j);
+      wanted = kv_string_is(word, sections[i].name) || kv_string_is(word, "ALL") ||
+               kv_string_is(word, "DEFAULT") || kv_string_is(word, "EVERYTHING");
+    }
+    if (!wanted) continue;
+    if (text.size > 0) kv_buffer_append(&text, "\r\n", 2);
+    sections[i].write(session->service, &text);
+  }
+  if (text.failed) reply->failed = true;
+  kv_reply_bulk(reply, (struct kv_string){kv_buffer_data(&text), text.size});
+  kv_buffer_release(&text);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command line of gr-kv.
+ */
+#ifndef KV_OPTIONS_H
+#define KV_OPTIONS_H
+
+#include <gr/posix.h>
+
+struct kv_options {
+  gr_member_id id;
+  gr_uuid group;
+  gr_node_member members[GR_MEMBERS_MAX]; /* addresses point into argv or `names` */
+  size_t member_count;
+  const char *bind; /* where clients connect */
+  uint16_t port;
+  const char *log_path; /* NULL: standard error */
+  uint32_t clients_max;
+  uint64_t message_bytes_max;
+  uint64_t output_bytes_max;      /* replies that a client has not read yet */
+  uint64_t output_timeout_ms;     /* how long a client may read nothing of them */
+  uint64_t election_timeout_ms;   /* 0: the library's default */
+  uint64_t heartbeat_interval_ms; /* 0: the library's default, or what fits the former */
+};
+
+enum kv_options_outcome {
+  KV_OPTIONS_RUN,
+  KV_OPTIONS_EXIT, /* --help or --version was answered: exit status 0 */
+  KV_OPTIONS_BAD   /* one line on standard error has said what: exit status 2 */
+};
+
+enum kv_options_outcome kv_options_parse(struct kv_options *options, int argc,
+                                         char **argv);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See server.h. A turn: read what clients sent; apply what the group delivered, replies
+ * going to the clients' buffers; then, for each client with something new, carry out its
+ * commands and send its replies with one system call.
+ *
+ * The order of replies on a connection. Its writes are answered in the order of their
+ * delivery, which is the order of their broadcast. Everything else is answered at once,
+ * and so waits until no write of the connection is in flight; so do the commands behind
+ * it. That also makes a client see its own writes.
+ */
+#include "server.h"
+
+#include "apply.h"
+#include "clients.h"
+#include "command.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+/* Writes of one client, and of all, that may be on their way through the group. The
+ * second is a power of two. */
+#define CLIENT_IN_FLIGHT_MAX 1024u
+#define IN_FLIGHT_MAX 65536u
+
+/* Replies are sent before a turn's end once they are so many. */
+#define SEND_BYTES ((size_t)256 * 1024)
+
+/* A turn without events: for what is checked by the clock, and for writes that the group
+ * had no room for. */
+#define IDLE_MS 1000
+#define RETRY_MS 10
+
+#define EVENTS_MAX 256
+
+struct server {
+  struct kv_service service;
+  struct kv_clients clients;
+  struct kv_group *group;
+  struct kv_buffer batch;   /* what the group delivered */
+  struct kv_buffer message; /* the one being broadcast */
+
+  /* The clients of the writes in flight, in the order of broadcast: a ring. A write's tag
+   * is its number, counted from 1. */
+  struct kv_client_ref *waiting;
+  uint64_t broadcast; /* number of the last write broadcast */
+  uint64_t answered;  /* number of the last write applied */
+
+  bool group_full; /* in this turn a write found no room */
+  bool stopping;
+  bool halted;
+  char halt_text[KV_HALT_TEXT_MAX];
+  uint64_t now_ms; /* wall clock */
+  uint64_t checked_ms;
+  int status;
+};
+
+static uint64_t wall_clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void fail(struct server *server, const char *what, const char *why) {
+  kv_log(GR_LOG_ERROR, "%s: %s", what, why);
+  server->stopping = true;
+  server->status = 1;
+}
+
+static bool inspect(void *context, struct kv_group_facts *facts) {
+  struct server *server = context;
+  return !server->halted && kv_group_inspect(server->group, facts);
+}
+
+/* ---- applying ---- */
+
+static struct kv_client_ref *waiting_at(struct server *server, uint64_t number) {
+  return &server->waiting[number & (IN_FLIGHT_MAX - 1)];
+}
+
+/* The connection that waits for the next of this member's own writes; NULL if it is gone.
+ */
+static struct kv_connection *next_waiting(struct server *server) {
+  struct kv_client_ref *ref = waiting_at(server, ++server->answered);
+  struct kv_connection *connection = kv_clients_find(&server->clients, *ref);
+  if (!connection) return NULL;
+  connection->in_flight--;
+  kv_clients_queue(&server->clients, connection);
+  return connection;
+}
+
+static void apply_record(struct server *server, const struct kv_handover_record *record) {
+  struct kv_service *service = &server->service;
+  struct kv_buffer *reply = NULL;
+  if (record->tag != 0) {
+    if (record->tag != server->answered + 1) {
+      fail(server, "the group", "own writes came back in another order");
+      return;
+    }
+    struct kv_connection *connection = next_waiting(server);
+    if (connection) reply = &connection->output;
+    service->commands += reply != NULL;
+  }
+  struct kv_message message;
+  if (!kv_message_decode(record->bytes, record->size, &message)) {
+    if (service->undecodable++ == 0)
+      kv_log(GR_LOG_WARNING,
+             "message %llu cannot be decoded and is left out, as at all members",
+             (unsigned long long)record->seqno);
+    kv_reply_error(reply, "ERR the write could not be decoded");
+  } else if (!kv_apply(service->store, &message, reply)) {
+    fail(server, "the store", "out of memory");
+  }
+  service->applied = record->seqno;
+}
+
+/* Nothing in flight will be applied here. */
+static void fail_waiting(struct server *server) {
+  while (server->answered < server->broadcast) {
+    struct kv_connection *connection = next_waiting(server);
+    if (connection)
+      kv_reply_error(&connection->output,
+                     "ERR halted: %s (this write may have taken effect)",
+                     server->halt_text);
+  }
+}
+
+static void take_batch(struct server *server) {
+  int error = GR_OK;
+  bool halted = kv_handover_take(kv_group_handover(server->group), &server->batch, &error,
+                                 server->halt_text);
+  size_t at = 0;
+  struct kv_handover_record record;
+  while (server->status == 0 && kv_handover_next(&server->batch, &at, &record))
+    apply_record(server, &record);
+  kv_buffer_consume(&server->batch, server->batch.size);
+  if (!halted) return;
+  server->halted = true;
+  char name[64];
+  snprintf(name, sizeof(name), "halted, %s", gr_error_name(error));
+  fail(server, name, server->halt_text);
+  fail_waiting(server);
+  /* Those that wait for room get their error too. */
+  for (uint32_t i = 0; i < server->clients.capacity; i++)
+    if (server->clients.connections[i].fd >= 0)
+      kv_clients_queue(&server->clients, &server->clients.connections[i]);
+}
+
+/* ---- commands ---- */
+
+/* Broadcasts a write. False: it must wait. */
+static bool submit(struct server *server, struct kv_connection *connection,
+                   const struct kv_message *message, const struct kv_request *request) {
+  if (connection->in_flight == CLIENT_IN_FLIGHT_MAX) return false;
+  if (server->broadcast - server->answered == IN_FLIGHT_MAX) server->group_full = true;
+  if (server->group_full) return false;
+  kv_buffer_clear(&server->message);
+  int result = GR_ERR_TOO_LARGE;
+  if (kv_message_encode(message, request, &server->message))
+    result = kv_group_broadcast(server->group, kv_buffer_data(&server->message),
+                                server->message.size, server->broadcast + 1);
+  if (result == GR_OK) {
+    *waiting_at(server, ++server->broadcast) = kv_clients_ref(connection);
+    connection->in_flight++;
+    server->service.writes++;
+    return true;
+  }
+  if (result == GR_ERR_FULL) {
+    server->group_full = true;
+    return false;
+  }
+  if (connection->in_flight > 0) return false;
+  kv_reply_error(&connection->output, "ERR %s (%s)", gr_error_text(result),
+                 gr_error_name(result));
+  return true;
+}
+
+/* Carries out the command that the parser holds. False: it must wait. */
+static bool execute(struct server *server, struct kv_connection *connection) {
+  struct kv_request request =
+      kv_parser_request(&connection->parser, kv_buffer_data(&connection->input));
+  if (request.count == 0) return true;
+  /* While writes are in flight nothing else may be answered: errors wait like reads. */
+  struct kv_buffer *reply = connection->in_flight == 0 ? &connection->output : NULL;
+  struct kv_session *session = &connection->session;
+  session->now_ms = server->now_ms;
+  const struct kv_command *command = kv_command_find(&request, reply);
+  struct kv_message message;
+  if (command && command->prepare &&
+      command->prepare(session, &request, &message, reply)) {
+    if (!server->halted) return submit(server, connection, &message, &request);
+    kv_reply_error(reply, "ERR halted: %s", server->halt_text);
+  }
+  if (!reply) return false;
+  if (command && command->run) command->run(session, &request, reply);
+  server->service.commands++;
+  return true;
+}
+
+static void answer_broken(struct server *server, struct kv_connection *connection) {
+  kv_reply_error(&connection->output, "ERR Protocol error: %s", connection->parser.error);
+  kv_log(GR_LOG_WARNING, "client %s: protocol error: %s", connection->peer,
+         connection->parser.error);
+  server->service.clients_dropped++;
+  connection->closing = true;
+}
+
+/* Carries out the commands that have arrived, as far as they need not wait. */
+static void carry_out(struct server *server, struct kv_connection *connection) {
+  connection->blocked = false;
+  while (!connection->closing && !connection->output.failed) {
+    struct kv_buffer *input = &connection->input;
+    enum kv_parse parse =
+        kv_parser_look(&connection->parser, kv_buffer_data(input), input->size);
+    if (parse == KV_PARSE_MORE) return;
+    bool crowded = connection->output.size > connection->output.limit / 2;
+    connection->blocked =
+        crowded || (parse == KV_PARSE_BROKEN ? connection->in_flight > 0
+                                             : !execute(server, connection));
+    if (connection->blocked) return;
+    if (parse == KV_PARSE_BROKEN) {
+      answer_broken(server, connection);
+      return;
+    }
+    kv_buffer_consume(input, kv_parser_next(&connection->parser));
+    if (connection->session.quitting) connection->closing = true;
+    if (connection->output.size > SEND_BYTES &&
+        !kv_connection_send(connection, server->now_ms))
+      connection->closing = true;
+  }
+}
+
+/* True if the connection has served its purpose. */
+static bool is_done(const struct kv_connection *connection) {
+  if (connection->output.size > 0 || connection->in_flight > 0) return false;
+  return connection->closing || (connection->ended && !connection->blocked);
+}
+
+static void look_at(struct server *server, struct kv_connection *connection) {
+  struct kv_clients *clients = &server->clients;
+  do {
+    carry_out(server, connection);
+    if (connection->output.failed) {
+      kv_clients_drop(clients, connection, "its unread replies exceed --output-bytes");
+      return;
+    }
+    if (!kv_connection_send(connection, server->now_ms)) {
+      kv_clients_drop(clients, connection, NULL);
+      return;
+    }
+    /* Blocked by its own replies, which are gone now: it can go on at once. */
+  } while (connection->blocked && connection->in_flight == 0 && !server->group_full &&
+           connection->output.size == 0);
+  if (is_done(connection))
+    kv_clients_drop(clients, connection, NULL);
+  else
+    kv_clients_rearm(clients, connection);
+}
+
+/* ---- the loop ---- */
+
+/* Looks at every client of this turn's list. Those that found no room in the group are on
+ * the next turn's list. */
+static void work_off(struct server *server) {
+  struct kv_clients *clients = &server->clients;
+  uint32_t count = clients->work_count;
+  uint32_t kept = 0;
+  server->group_full = false;
+  for (uint32_t i = 0; i < count; i++) {
+    struct kv_connection *connection = &clients->connections[clients->work[i]];
+    connection->queued = false;
+    if (connection->fd < 0) continue;
+    struct kv_client_ref ref = kv_clients_ref(connection);
+    look_at(server, connection);
+    if (!kv_clients_find(clients, ref) || !connection->blocked || !server->group_full ||
+        connection->in_flight > 0)
+      continue;
+    connection->queued = true;
+    clients->work[kept++] = connection->index;
+  }
+  clients->work_count = kept;
+}
+
+static void client_event(struct server *server, uint64_t event, uint32_t events) {
+  struct kv_clients *clients = &server->clients;
+  struct kv_connection *connection = kv_clients_find(clients, kv_clients_of_event(event));
+  if (!connection) return;
+  bool lost = (events & (EPOLLERR | EPOLLHUP)) != 0;
+  if (!lost && (events & EPOLLIN)) lost = !kv_connection_receive(connection);
+  if (lost)
+    kv_clients_drop(clients, connection, NULL);
+  else
+    kv_clients_queue(clients, connection);
+}
+
+/* What is checked by the clock, once in a while. */
+static void check(struct server *server) {
+  struct kv_clients *clients = &server->clients;
+  uint64_t timeout_ms = server->service.options->output_timeout_ms;
+  if (kv_log_failure() != 0) {
+    server->stopping = true;
+    server->status = 1;
+  }
+  if (server->now_ms - server->checked_ms < IDLE_MS &&
+      server->now_ms >= server->checked_ms)
+    return;
+  server->checked_ms = server->now_ms;
+  kv_clients_resume(clients);
+  for (uint32_t i = 0; i < clients->capacity; i++) {
+    struct kv_connection *connection = &clients->connections[i];
+    if (connection->fd >= 0 && connection->unread_since_ms != 0 &&
+        server->now_ms > connection->unread_since_ms + timeout_ms)
+      kv_clients_drop(clients, connection, "it reads no replies for --output-timeout-ms");
+  }
+}
+
+static void turn(struct server *server) {
+  struct epoll_event events[EVENTS_MAX];
+  int timeout_ms = server->clients.work_count > 0 ? RETRY_MS : IDLE_MS;
+  int count = epoll_wait(server->clients.epoll_fd, events, EVENTS_MAX, timeout_ms);
+  if (count < 0 && errno != EINTR) {
+    fail(server, "waiting for clients", strerror(errno));
+    return;
+  }
+  server->now_ms = wall_clock_ms();
+  for (int i = 0; i < count; i++) {
+    uint64_t event = events[i].data.u64;
+    if (event == KV_EVENT_LISTENER)
+      kv_clients_accept(&server->clients);
+    else if (event == KV_EVENT_HANDOVER)
+      take_batch(server);
+    else if (event == KV_EVENT_SIGNAL)
+      server->stopping = true;
+    else
+      client_event(server, event, events[i].events);
+  }
+  work_off(server);
+  check(server);
+}
+
+static bool start(struct server *server, const struct kv_options *options,
+                  struct kv_group *group, int listen_fd, int signal_fd) {
+  *server = (struct server){.group = group,
+                            .batch = kv_buffer_of(SIZE_MAX),
+                            .message = kv_buffer_of((size_t)options->message_bytes_max),
+                            .now_ms = wall_clock_ms()};
+  server->service = (struct kv_service){.options = options,
+                                        .store = kv_store_new(),
+                                        .started = gr_posix_now(),
+                                        .inspect = inspect,
+                                        .inspect_context = server};
+  server->waiting = calloc(IN_FLIGHT_MAX, sizeof(*server->waiting));
+  int handover_fd = kv_handover_event_fd(kv_group_handover(group));
+  bool ready = kv_clients_init(&server->clients, &server->service, listen_fd) &&
+               kv_clients_watch(&server->clients, handover_fd, KV_EVENT_HANDOVER) &&
+               kv_clients_watch(&server->clients, signal_fd, KV_EVENT_SIGNAL);
+  if (ready && server->waiting && server->service.store) return true;
+  fail(server, "cannot start", strerror(errno));
+  return false;
+}
+
+int kv_server_run(const struct kv_options *options, struct kv_group *group, int listen_fd,
+                  int signal_fd) {
+  struct server server;
+  if (start(&server, options, group, listen_fd, signal_fd)) {
+    kv_log(GR_LOG_INFO, "clients connect to %s port %u", options->bind, options->port);
+    while (!server.stopping) turn(&server);
+    if (server.status == 0) kv_log(GR_LOG_INFO, "stopped by a signal");
+  }
+  kv_clients_release(&server.clients);
+  kv_store_free(server.service.store);
+  kv_buffer_release(&server.batch);
+  kv_buffer_release(&server.message);
+  free(server.waiting);
+  return server.status;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What commands work on: the service, which all clients share, and a session, one for
+ * each client. All on the client thread.
+ */
+#ifndef KV_SERVICE_H
+#define KV_SERVICE_H
+
+#include "group.h"
+#include "store.h"
+
+struct kv_service {
+  const struct kv_options *options;
+  struct kv_store *store;
+  gr_seqno applied;     /* the last message in the store */
+  uint64_t undecodable; /* messages left out, as they are at all members */
+  uint64_t commands;    /* answered */
+  uint64_t writes;      /* of this member's clients, broadcast */
+  uint64_t clients;     /* connected now */
+  uint64_t clients_total;
+  uint64_t clients_refused;
+  uint64_t clients_dropped; /* for what they sent, or did not read */
+  gr_time started;
+
+  /* Asks the group; false: it has halted. */
+  bool (*inspect)(void *context, struct kv_group_facts *facts);
+  void *inspect_context;
+};
+
+#define KV_CLIENT_NAME_MAX 64
+
+struct kv_session {
+  struct kv_service *service;
+  uint64_t id;
+  uint64_t now_ms; /* wall clock, of this turn */
+  bool quitting;   /* the connection ends when the replies are sent */
+  size_t name_size;
+  uint8_t name[KV_CLIENT_NAME_MAX];
+};
+
+#endif
