@@ -31,14 +31,18 @@ static bool holds_next(const struct gr_paxos *p, uint32_t index, uint32_t lane) 
          p->peers[index].held[lane] > p->lanes[lane].held;
 }
 
-static uint32_t data_holder(const struct gr_paxos *p, uint32_t lane, uint32_t attempt) {
+static uint32_t data_holder(const struct gr_paxos *p, uint32_t lane,
+                            const struct gr_gap *gap) {
   struct candidates candidates = {.count = 0};
-  if (holds_next(p, lane, lane)) candidates_add(&candidates, lane);
+  /* An origin that has said nothing since the gap showed may have just died. */
+  if (holds_next(p, lane, lane) && p->peers[lane].heard > gap->since)
+    candidates_add(&candidates, lane);
   if (p->leader != GR_NOBODY && holds_next(p, p->leader, lane))
     candidates_add(&candidates, p->leader);
+  if (holds_next(p, lane, lane)) candidates_add(&candidates, lane);
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (holds_next(p, i, lane)) candidates_add(&candidates, i);
-  return candidates_pick(&candidates, attempt);
+  return candidates_pick(&candidates, gap->attempt);
 }
 
 /* R18: nothing is on its way from an origin that is silent. */
@@ -60,7 +64,7 @@ static void poll_lane(struct gr_paxos *p, uint32_t index) {
   gr_gap_watch(gap, lane->held, lane->wanted, p->now);
   if (p->now < gr_gap_deadline(gap, data_patience(p, index), p->options.retry_timeout_ns))
     return;
-  uint32_t holder = data_holder(p, index, gap->attempt);
+  uint32_t holder = data_holder(p, index, gap);
   gr_gap_asked(gap, lane->held, p->now);
   if (holder == GR_NOBODY) return;
   p->peers[holder].fetch_lanes |= gr_memberset_one(index);
