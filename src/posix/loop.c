@@ -177,6 +177,16 @@ static void report_halt(struct gr_node *node) {
     node->host.halted(node->host.context, node->halt_error, node->halt_text);
 }
 
+/* What callbacks broadcast goes out in the same turn, once: a host that answers each
+ * delivery with a message must not keep the sockets waiting. */
+static void dispatch_twice(struct gr_node *node) {
+  node->queued_inside = false;
+  dispatch(node);
+  if (!node->queued_inside || node->halt_error != GR_OK) return;
+  broadcast_queued(node);
+  if (node->halt_error == GR_OK) dispatch(node);
+}
+
 /* Errors of inputs that say "halted" need no look: dispatch says so too. */
 static void turn(struct gr_node *node, const struct epoll_event *events, int count) {
   for (int i = 0; i < count; i++) take_event(node, events + i);
@@ -186,7 +196,7 @@ static void turn(struct gr_node *node, const struct epoll_event *events, int cou
   if (node->now >= gr_group_deadline(node->group))
     (void)gr_group_poll(node->group, node->now);
   gr_query_serve(node); /* before the dispatch: a request to transfer makes it send */
-  if (node->halt_error == GR_OK) dispatch(node);
+  if (node->halt_error == GR_OK) dispatch_twice(node);
   if (node->halt_error != GR_OK) report_halt(node);
   gr_incoming_bury(node);
 }

@@ -323,7 +323,9 @@ int gr_node_broadcast(gr_node *node, const gr_slice *parts, size_t part_count,
     if (parts[i].size > node->message_bytes_max - size) return GR_ERR_TOO_LARGE;
     size += parts[i].size;
   }
-  int error = wait && !gr_loop_is_own_thread(node)
+  const bool is_inside = gr_loop_is_own_thread(node);
+  if (is_inside) node->queued_inside = true;
+  int error = wait && !is_inside
                   ? gr_submit_queue_push_wait(&node->queue, parts, part_count, size, tag)
                   : gr_submit_queue_push(&node->queue, parts, part_count, size, tag);
   if (error == GR_OK) gr_waker_notify(&node->waker);

@@ -144,6 +144,7 @@ struct gr_node {
   bool epoll_is_coarse;     /* the system has no epoll_pwait2() */
   bool group_full;          /* broadcasts wait for host.writable */
   bool delivered_some;      /* since the last host.delivered */
+  bool queued_inside;       /* a callback of this turn has broadcast */
   int halt_error;           /* GR_OK: runs */
   const char *halt_text;
   gr_time
