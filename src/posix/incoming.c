@@ -72,7 +72,7 @@ static void close_incoming(struct gr_node *node, struct gr_incoming *incoming) {
     incoming->link->incoming = NULL;
   else
     forget_stranger(&node->listener, incoming);
-  gr_loop_close(&incoming->endpoint);
+  gr_loop_close(node, &incoming->endpoint);
   incoming->next_closed = node->closed;
   node->closed = incoming;
 }
@@ -87,7 +87,7 @@ void gr_incoming_bury(struct gr_node *node) {
 }
 
 void gr_listener_shut(struct gr_node *node) {
-  gr_loop_close(&node->listener.endpoint);
+  gr_loop_close(node, &node->listener.endpoint);
   node->listener.paused_until = GR_TIME_NEVER;
   while (node->listener.stranger_count > 0)
     close_incoming(node, node->listener.strangers[0]);
@@ -164,7 +164,7 @@ static void pause_listener(struct gr_node *node, const char *why) {
 }
 
 void gr_listener_event(struct gr_node *node) {
-  for (;;) {
+  for (size_t accepted = 0; accepted < GR_STRANGERS_MAX; accepted++) {
     int fd =
         accept4(node->listener.endpoint.socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {

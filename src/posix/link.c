@@ -24,7 +24,7 @@
 /* Sent data that is not acknowledged for so long means that the other's host is gone. */
 #define UNACKNOWLEDGED_MS 10000
 
-bool gr_link_init(struct gr_link *link, struct gr_node *node) {
+bool gr_link_init(struct gr_node *node, struct gr_link *link) {
   link->endpoint =
       (struct gr_endpoint){.kind = GR_ENDPOINT_LINK, .socket = -1, .owner = link};
   link->state = GR_LINK_WAITING;
@@ -36,28 +36,28 @@ bool gr_link_init(struct gr_link *link, struct gr_node *node) {
          gr_frame_reader_init(&link->reader, 2 * GR_HELLO_BYTES_MAX, GR_HELLO_BYTES_MAX);
 }
 
-void gr_link_free(struct gr_link *link) {
-  gr_loop_close(&link->endpoint);
+void gr_link_free(struct gr_node *node, struct gr_link *link) {
+  gr_loop_close(node, &link->endpoint);
   gr_outbox_free(&link->outbox);
   gr_frame_reader_free(&link->reader);
 }
 
 /* The connection is over; what it had gathered is lost, which the group tolerates. */
-static void drop_connection(struct gr_link *link) {
-  gr_loop_close(&link->endpoint);
+static void drop_connection(struct gr_node *node, struct gr_link *link) {
+  gr_loop_close(node, &link->endpoint);
   gr_outbox_clear(&link->outbox);
   link->reader.first = link->reader.end = 0;
 }
 
-void gr_link_shut(struct gr_link *link) {
-  drop_connection(link);
+void gr_link_shut(struct gr_node *node, struct gr_link *link) {
+  drop_connection(node, link);
   link->state = GR_LINK_WAITING;
   link->deadline = GR_TIME_NEVER;
 }
 
 /* Waits for the pause, between half of it and all, then doubles it for the next time. */
 static void wait_and_retry(struct gr_node *node, struct gr_link *link) {
-  drop_connection(link);
+  drop_connection(node, link);
   if (link->is_name) link->choices.count = 0;
   link->state = GR_LINK_WAITING;
   link->deadline =

@@ -34,8 +34,11 @@ bool gr_loop_watch(struct gr_node *node, struct gr_endpoint *endpoint, uint32_t 
   return epoll_ctl(node->epoll, EPOLL_CTL_ADD, endpoint->socket, &event) == 0;
 }
 
-void gr_loop_close(struct gr_endpoint *endpoint) {
-  if (endpoint->socket >= 0) close(endpoint->socket);
+void gr_loop_close(struct gr_node *node, struct gr_endpoint *endpoint) {
+  if (endpoint->socket < 0) return;
+  if (node->epoll >= 0)
+    (void)epoll_ctl(node->epoll, EPOLL_CTL_DEL, endpoint->socket, NULL);
+  close(endpoint->socket);
   endpoint->socket = -1;
 }
 
@@ -170,7 +173,7 @@ static void dispatch(struct gr_node *node) {
 static void report_halt(struct gr_node *node) {
   gr_submit_queue_close(&node->queue);
   gr_listener_shut(node);
-  for (size_t i = 0; i < node->link_count; i++) gr_link_shut(node->links + i);
+  for (size_t i = 0; i < node->link_count; i++) gr_link_shut(node, node->links + i);
   gr_node_log(node, GR_LOG_ERROR, "the member has halted: %s: %s",
               gr_error_name(node->halt_error), node->halt_text);
   if (node->host.halted)

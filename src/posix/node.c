@@ -155,7 +155,7 @@ static void release(struct gr_node *node) {
   gr_resolver_free(&node->resolver);
   gr_listener_shut(node);
   gr_incoming_bury(node);
-  for (size_t i = 0; i < node->link_count; i++) gr_link_free(node->links + i);
+  for (size_t i = 0; i < node->link_count; i++) gr_link_free(node, node->links + i);
   (void)gr_group_free(node->group);
   if (node->epoll >= 0) close(node->epoll);
   gr_waker_free(&node->waker);
@@ -220,7 +220,7 @@ static int make_links(struct gr_node *node, const struct start *start) {
     link->index = node->link_count++;
     link->id = member->id;
     (void)gr_address_parse(member->address, &link->address); /* was checked */
-    if (!gr_link_init(link, node))
+    if (!gr_link_init(node, link))
       return fail(start, GR_ERR_NO_MEMORY, "no memory for the links");
   }
   return GR_OK;
@@ -303,6 +303,11 @@ void gr_node_close(gr_node *node) {
 
 void gr_node_stop(gr_node *node) {
   if (!node) return;
+  if (gr_loop_is_own_thread(node)) {
+    gr_node_log(node, GR_LOG_ERROR,
+                "gr_node_stop() was called on the node's own thread: nothing done");
+    return;
+  }
   gr_submit_queue_close(&node->queue);
   atomic_store(&node->stops, true);
   gr_waker_notify(&node->waker);

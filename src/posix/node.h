@@ -188,8 +188,9 @@ bool gr_loop_is_own_thread(const struct gr_node *node);
 /* Watches or re-watches a socket. False, with errno, if the system refuses. */
 bool gr_loop_watch(struct gr_node *node, struct gr_endpoint *endpoint, uint32_t events);
 
-/* Closes the socket, which also ends the watch. */
-void gr_loop_close(struct gr_endpoint *endpoint);
+/* Ends the watch and closes the socket. (Closing alone would leave the watch to a child
+ * process that the program may have forked, and its events to us.) */
+void gr_loop_close(struct gr_node *node, struct gr_endpoint *endpoint);
 
 /* The timers are looked at no later than `due`. */
 void gr_loop_set_timer(struct gr_node *node, gr_time due);
@@ -197,11 +198,11 @@ void gr_loop_set_timer(struct gr_node *node, gr_time due);
 /* ---- link.c ---- */
 
 /* False if there is no memory. The link waits to be tried at once. */
-bool gr_link_init(struct gr_link *link, struct gr_node *node);
-void gr_link_free(struct gr_link *link);
+bool gr_link_init(struct gr_node *node, struct gr_link *link);
+void gr_link_free(struct gr_node *node, struct gr_link *link);
 
 /* Closes the connection for good; the link stays quiet. */
-void gr_link_shut(struct gr_link *link);
+void gr_link_shut(struct gr_node *node, struct gr_link *link);
 
 void gr_link_event(struct gr_node *node, struct gr_link *link, uint32_t events);
 
