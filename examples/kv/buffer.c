@@ -40,11 +40,12 @@ uint8_t *kv_buffer_reserve(struct kv_buffer *buffer, size_t size) {
     return NULL;
   }
   size_t needed = buffer->size + size;
-  if (buffer->capacity - buffer->start >= needed && buffer->memory)
-    return buffer->memory + needed - size;
+  if (buffer->memory && buffer->capacity - buffer->start >= needed)
+    return buffer->memory + buffer->start + buffer->size;
   /* Moving to the front is free of growth when at least half of the memory has been
    * taken. */
-  if (buffer->capacity >= needed && buffer->start >= buffer->capacity / 2) {
+  if (buffer->memory && buffer->capacity >= needed &&
+      buffer->start >= buffer->capacity / 2) {
     memmove(buffer->memory, buffer->memory + buffer->start, buffer->size);
     buffer->start = 0;
     return buffer->memory + buffer->size;
