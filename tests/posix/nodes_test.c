@@ -9,9 +9,12 @@
 #include "posix/hello.h"
 
 #include <criterion/criterion.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,6 +81,77 @@ Test(nodes, same_order_by_name) {
   deliver_at("localhost");
 }
 
+/* A group of one needs nobody; also each delivery here asks for the next. */
+static int answer_with_next(void *context, const gr_delivery *delivery, uint64_t tag) {
+  gr_node **node = context;
+  cr_assert_eq(tag, delivery->number);
+  if (delivery->number < 10000)
+    cr_assert_eq(gr_node_broadcast(*node, NULL, 0, tag + 1, true), GR_OK);
+  return 0;
+}
+
+Test(nodes, alone) {
+  static gr_node *node;
+  cluster_init(&cluster, "127.0.0.1");
+  gr_node_options options = {.size = sizeof(options),
+                             .group = cluster.group,
+                             .members = cluster.members,
+                             .member_count = 1};
+  options.group.self = 1;
+  const gr_node_host host = {.size = sizeof(host),
+                             .context = &node,
+                             .deliver = answer_with_next};
+  cr_assert_eq(gr_node_start(&node, &options, &host, NULL, 0), GR_OK);
+  cr_assert_eq(gr_node_broadcast(node, NULL, 0, 1, true), GR_OK);
+  gr_status status = {.size = sizeof(status)};
+  for (int tries = 0; tries < 20000 && status.seqno < 10000; tries++, sleep_ms(1))
+    cr_assert_eq(gr_node_status(node, &status), GR_OK);
+  cr_assert_eq(status.seqno, 10000);
+  gr_node_stop(node);
+  cluster_stop(&cluster);
+}
+
+static int count_delivery(void *context, const gr_delivery *delivery, uint64_t tag) {
+  (void)tag;
+  atomic_store((_Atomic uint64_t *)context, delivery->number);
+  return 0;
+}
+
+static bool await_number(const _Atomic uint64_t *delivered, uint64_t number,
+                         gr_time patience) {
+  gr_time end = gr_posix_now() + patience;
+  while (atomic_load(delivered) < number && gr_posix_now() < end) sched_yield();
+  return atomic_load(delivered) >= number;
+}
+
+/* Little but the broadcast wakes this thread, every 2 s, so a lost wake-up shows. The
+ * pauses vary, to meet the thread at every step of its way to sleep. */
+Test(nodes, each_message_wakes_the_thread) {
+  static _Atomic uint64_t delivered;
+  gr_node *node;
+  cluster_init(&cluster, "127.0.0.1");
+  gr_node_options options = {.size = sizeof(options),
+                             .group = cluster.group,
+                             .members = cluster.members,
+                             .member_count = 1};
+  options.group.self = 1;
+  options.group.heartbeat_interval_ns = UINT64_C(2000000000);
+  options.group.election_timeout_ns = UINT64_C(4000000000);
+  const gr_node_host host = {.size = sizeof(host),
+                             .context = &delivered,
+                             .deliver = count_delivery};
+  cr_assert_eq(gr_node_start(&node, &options, &host, NULL, 0), GR_OK);
+  for (uint64_t number = 1; number <= 50000; number++) {
+    cr_assert_eq(gr_node_broadcast(node, NULL, 0, 0, false), GR_OK);
+    gr_time patience = number == 1 ? UINT64_C(20000000000) : UINT64_C(1000000000);
+    cr_assert(await_number(&delivered, number, patience), "message %d sleeps",
+              (int)number);
+    for (volatile uint64_t pause = number * 7 % 3000; pause > 0;) pause--;
+  }
+  gr_node_stop(node);
+  cluster_stop(&cluster);
+}
+
 Test(nodes, broadcast_arguments) {
   cluster_init(&cluster, "127.0.0.1");
   cluster_start(&cluster);
@@ -131,13 +205,17 @@ Test(nodes, queries) {
 
 /* ---- strangers ---- */
 
-static int connect_to(const char *text) {
+static void connect_socket(int fd, const char *text) {
   struct gr_address address;
   struct gr_address_choices choices;
   cr_assert(gr_address_parse(text, &address));
   cr_assert_eq(gr_address_resolve(&address, true, &choices), 0);
-  int fd = socket(choices.at[0].ss_family, SOCK_STREAM, 0);
   cr_assert_eq(connect(fd, (const struct sockaddr *)&choices.at[0], choices.size[0]), 0);
+}
+
+static int connect_to(const char *text) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  connect_socket(fd, text);
   return fd;
 }
 
@@ -153,12 +231,16 @@ static size_t read_to_end(int fd, uint8_t *answer, size_t size) {
   return used;
 }
 
-static int send_hello(const struct gr_hello *hello) {
-  int fd = connect_to(cluster.addresses[0]);
+static void send_hello_on(int fd, const struct gr_hello *hello) {
   uint8_t bytes[4 + GR_HELLO_BYTES];
   gr_store_u32(bytes, GR_HELLO_BYTES);
   gr_hello_encode(hello, bytes + 4);
   cr_assert_eq(send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
+}
+
+static int send_hello(const struct gr_hello *hello) {
+  int fd = connect_to(cluster.addresses[0]);
+  send_hello_on(fd, hello);
   return fd;
 }
 
@@ -316,6 +398,44 @@ Test(strangers, a_crowd_does_not_keep_members_out) {
   is_connected_in(2, true);
   close(member);
   for (size_t i = 0; i < 100; i++) close(crowd[i]);
+  cluster_stop(&cluster);
+}
+
+Test(strangers, one_that_says_nothing_is_closed) {
+  char text[256];
+  uint8_t answer[256];
+  cluster_init(&cluster, "127.0.0.1");
+  cr_assert_eq(cluster_start_one(&cluster, 0, text, sizeof(text)), GR_OK);
+  gr_time before = gr_posix_now();
+  int silent = connect_to(cluster.addresses[0]);
+  cr_assert_eq(send(silent, "\x2c\0\0\0Grgc", 8, MSG_NOSIGNAL), 8, "half a hello");
+  cr_assert_eq(read_to_end(silent, answer, sizeof(answer)), 0);
+  gr_time waited = gr_posix_now() - before;
+  cr_assert_geq(waited, UINT64_C(5000000000));
+  cr_assert_lt(waited, UINT64_C(8000000000));
+  cr_assert(await_log(cluster.witnesses, "no hello came in time"));
+  cluster_stop(&cluster);
+}
+
+/* Out of descriptors, the listener rests instead of spinning, and comes back by itself.
+ */
+Test(strangers, without_descriptors_they_wait) {
+  char text[256];
+  cluster_init(&cluster, "127.0.0.1");
+  cr_assert_eq(cluster_start_one(&cluster, 0, text, sizeof(text)), GR_OK);
+  int member = socket(AF_INET, SOCK_STREAM, 0);
+  struct rlimit before;
+  cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const struct rlimit none = {.rlim_cur = (rlim_t)member + 1,
+                              .rlim_max = before.rlim_max};
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+  connect_socket(member, cluster.addresses[0]);
+  cr_assert(await_log(cluster.witnesses, "Too many open files"));
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+  const struct gr_hello hello = good_hello();
+  send_hello_on(member, &hello);
+  is_connected_in(2, true);
+  close(member);
   cluster_stop(&cluster);
 }
 
