@@ -85,6 +85,16 @@ static bool accept_next(struct gr_paxos *p) {
   return true;
 }
 
+/* Everybody learns from the acceptances of all, but where two are a majority each member
+ * has one already with the leader's proposal and its own: there only the leader needs to
+ * hear. */
+static void owe_accepted(struct gr_paxos *p) {
+  if (gr_memberset_size(p->voters) > 3 || p->leader == GR_NOBODY)
+    gr_due_all(p, GR_DUE_ACCEPTED);
+  else
+    p->peers[p->leader].due |= GR_DUE_ACCEPTED;
+}
+
 void gr_acceptor_advance(struct gr_paxos *p) {
   if (p->role == GR_ROLE_LEADER) return; /* it accepts as it proposes */
   gr_slot before = p->accepted;
@@ -93,7 +103,7 @@ void gr_acceptor_advance(struct gr_paxos *p) {
   while (accept_next(p)) {
   }
   if (p->accepted == before && p->started == started) return;
-  gr_due_all(p, GR_DUE_ACCEPTED);
+  owe_accepted(p);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_ACCEPT,
                               .ballot = p->promised,
                               .slot = p->accepted});
@@ -113,6 +123,7 @@ void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
                   accept->delivered);
   if (p->start == 0) p->start = accept->start;
   if (p->leader_chosen < accept->chosen) p->leader_chosen = accept->chosen;
+  if (p->stable < accept->stable) p->stable = accept->stable;
   gr_cut_want(p, &accept->cut, from);
   gr_slot base = p->started ? p->accepted : p->start - 1;
   if (accept->slot <= base)

@@ -150,6 +150,7 @@ struct gr_paxos {
   gr_slot leader_chosen; /* what the leader of the promised ballot knows to be chosen */
   gr_slot chosen;
   gr_slot delivered;
+  gr_slot stable; /* every member has delivered every slot up to here */
   gr_seqno seqno;
   uint32_t deliver_lane; /* in slot delivered + 1 */
   uint32_t

@@ -244,6 +244,7 @@ void gr_accept_encode(struct gr_writer *writer, const struct gr_roster *roster,
   gr_write_u64(writer, accept->start);
   gr_write_u64(writer, accept->chosen);
   gr_write_u64(writer, accept->delivered);
+  gr_write_u64(writer, accept->stable);
   gr_write_u64(writer, accept->accepted);
   cut_encode(writer, roster, &accept->cut);
 }
@@ -254,9 +255,10 @@ bool gr_accept_decode(struct gr_reader *reader, const struct gr_roster *roster,
          count_decode(reader, &accept->slot) && count_decode(reader, &accept->start) &&
          count_decode(reader, &accept->chosen) &&
          count_decode(reader, &accept->delivered) &&
+         count_decode(reader, &accept->stable) &&
          count_decode(reader, &accept->accepted) && accept->start > 0 &&
          accept->slot >= accept->start && accept->chosen >= accept->start - 1 &&
-         accept->delivered <= accept->chosen &&
+         accept->delivered <= accept->chosen && accept->stable <= accept->delivered &&
          cut_decode(reader, roster, &accept->cut) && gr_reader_done(reader);
 }
 

@@ -91,6 +91,7 @@ struct gr_accept {
   gr_slot start;     /* everything below was chosen before this ballot proposed */
   gr_slot chosen;    /* the leader's; in its own ballot, so proof for the acceptor (R5) */
   gr_slot delivered; /* the leader's */
+  gr_slot stable;    /* every member has delivered every slot up to here */
   gr_slot accepted;  /* the leader's own acceptance (R4: it counts only once it holds) */
   struct gr_cut cut;
 };

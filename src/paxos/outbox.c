@@ -188,6 +188,7 @@ static bool offer_accept(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
                              .start = p->start,
                              .chosen = p->chosen,
                              .delivered = p->delivered,
+                             .stable = p->stable,
                              .accepted = p->accepted};
   gr_slot_cut(entry, p->roster.count, &accept.cut);
   struct gr_writer writer = begin(p, GR_FRAME_ACCEPT);
