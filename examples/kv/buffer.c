@@ -81,7 +81,10 @@ void kv_buffer_consume(struct kv_buffer *buffer, size_t size) {
   buffer->size -= size;
   if (buffer->size > 0) return;
   buffer->start = 0;
-  if (buffer->capacity > CAPACITY_KEPT) kv_buffer_release(buffer);
+  if (buffer->capacity <= CAPACITY_KEPT) return;
+  free(buffer->memory);
+  buffer->memory = NULL;
+  buffer->capacity = 0;
 }
 
 void kv_buffer_clear(struct kv_buffer *buffer) {

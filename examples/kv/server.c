@@ -229,7 +229,7 @@ static void carry_out(struct server *server, struct kv_connection *connection) {
     }
     kv_buffer_consume(input, kv_parser_next(&connection->parser));
     if (connection->session.quitting) connection->closing = true;
-    if (connection->output.size > SEND_BYTES &&
+    if (connection->output.size > SEND_BYTES && !connection->output.failed &&
         !kv_connection_send(connection, server->now_ms))
       connection->closing = true;
   }

@@ -182,6 +182,17 @@ Test(resp, a_reply_beyond_the_limit_fails_for_good) {
   cr_assert_leq(reply.size, 8);
   kv_reply_nil(&reply);
   cr_assert(reply.failed);
+  kv_buffer_consume(&reply, reply.size);
+  cr_assert(reply.failed, "taking out what is incomplete does not mend it");
+  kv_buffer_release(&reply);
+
+  reply = kv_buffer_of(1000000);
+  static const uint8_t large[600000];
+  kv_reply_bulk(&reply, (struct kv_string){large, sizeof(large)});
+  kv_reply_bulk(&reply, (struct kv_string){large, sizeof(large)});
+  cr_assert(reply.failed);
+  kv_buffer_consume(&reply, reply.size);
+  cr_assert(reply.failed, "nor does giving back its memory");
   kv_buffer_release(&reply);
 }
 

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: MIT
+"""Groups of real gr-kv processes on loopback, and a small client to look at them.
+
+Used by the end-to-end tests and by tools/demo. Nothing here waits a fixed time for something
+to happen: wait_until() polls a condition up to a deadline and says what did not come true.
+"""
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import time
+import uuid
+
+DEADLINE_S = 20
+
+
+class Failed(Exception):
+    """A condition that did not come true, or a program that did not do what it must."""
+
+
+def wait_until(condition, what, seconds=DEADLINE_S):
+    """Polls until the condition gives something true, and returns that."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise Failed(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def free_ports(count):
+    """Ports that nobody has, below those that the system gives to outgoing connections."""
+    ports = set()
+    while len(ports) < count:
+        port = random.randrange(15000, 30000)
+        with socket.socket() as candidate:
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                candidate.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.add(port)
+    return list(ports)
+
+
+class ServerError(Exception):
+    """An error reply."""
+
+
+class Client:
+    """A connection that speaks RESP2. Errors in replies are returned, not raised, within
+    arrays; a reply that is an error is raised."""
+
+    def __init__(self, port, timeout=10):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stream = self.socket.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.stream.close()
+        self.socket.close()
+
+    def send(self, *words):
+        self.socket.sendall(encode(*words))
+
+    def send_raw(self, data):
+        self.socket.sendall(data)
+
+    def receive(self):
+        reply = self._reply()
+        if isinstance(reply, ServerError):
+            raise reply
+        return reply
+
+    def call(self, *words):
+        self.send(*words)
+        return self.receive()
+
+    def is_closed(self):
+        """True if the server has closed it, and has sent nothing more."""
+        return self.stream.read(1) == b""
+
+    def _reply(self):
+        line = self.stream.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError(f"the connection ended within a reply: {line!r}")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            return ServerError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self._bulk(int(rest))
+        if kind == b"*":
+            return [self._reply() for _ in range(int(rest))]
+        raise Failed(f"no RESP2: {line!r}")
+
+    def _bulk(self, size):
+        data = self.stream.read(size + 2)
+        if len(data) != size + 2 or not data.endswith(b"\r\n"):
+            raise ConnectionError("the connection ended within a bulk string")
+        return data[:-2]
+
+
+def encode(*words):
+    """A command on the wire."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = word if isinstance(word, bytes) else str(word).encode()
+        parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
+class Member:
+    """One gr-kv process."""
+
+    def __init__(self, cluster, number, port):
+        self.cluster = cluster
+        self.number = number
+        self.port = port
+        self.process = None
+        self.log_path = cluster.folder / f"member{number}.log"
+        self.error_path = cluster.folder / f"member{number}.err"
+
+    def command(self, *more):
+        words = [str(self.cluster.program), "--id", str(self.number), "--port", str(self.port)]
+        words += ["--group", self.cluster.group, *self.cluster.addresses()]
+        return [*words, "--log", str(self.log_path), *more]
+
+    def start(self, *more):
+        with open(self.error_path, "ab") as errors:
+            self.process = subprocess.Popen(self.command(*more), stderr=errors)
+
+    def log(self):
+        return self.log_path.read_text() if self.log_path.exists() else ""
+
+    def is_up(self):
+        return self.process is not None and self.process.poll() is None
+
+    def info(self):
+        """INFO as a dictionary; empty while the member does not answer."""
+        try:
+            with Client(self.port) as client:
+                text = client.call("INFO").decode()
+        except (OSError, ConnectionError):
+            return {}
+        lines = [line for line in text.split("\r\n") if ":" in line]
+        return dict(line.split(":", 1) for line in lines)
+
+    def call(self, *words):
+        with Client(self.port) as client:
+            return client.call(*words)
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """Asks it to end; returns its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(timeout=DEADLINE_S)
+
+
+class Cluster:
+    """A group of members, in a folder of its own. As a context manager it ends them all, and
+    shows their logs if the body failed."""
+
+    def __init__(self, program, folder, size=3, options=()):
+        self.program = pathlib.Path(program)
+        self.folder = pathlib.Path(folder)
+        self.group = str(uuid.uuid4())
+        self.options = list(options)
+        ports = free_ports(2 * size)
+        self.group_ports = ports[size:]
+        self.members = [Member(self, i + 1, ports[i]) for i in range(size)]
+
+    def addresses(self):
+        words = []
+        for i, port in enumerate(self.group_ports):
+            words += ["--member", f"{i + 1}=127.0.0.1:{port}"]
+        return words
+
+    def __enter__(self):
+        try:
+            for member in self.members:
+                member.start(*self.options)
+            self.wait_for_leader()
+        except BaseException:
+            self.end(show_logs=True)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.end(show_logs=kind is not None)
+
+    def end(self, show_logs):
+        for member in self.members:
+            if member.is_up():
+                member.signal(signal.SIGCONT)
+                member.kill()
+            if show_logs:
+                errors = member.error_path
+                print(f"--- log of member {member.number}\n{member.log()}")
+                print(errors.read_text() if errors.exists() else "")
+
+    def up(self):
+        return [member for member in self.members if member.is_up()]
+
+    def wait_for_leader(self, members=None):
+        """Waits until the members agree on a leader among them; returns it."""
+        members = members or self.up()
+
+        def agreed():
+            for member in members:
+                if not member.is_up():
+                    raise Failed(f"member {member.number} has ended: {member.error_path.read_text()}")
+            leaders = {member.info().get("leader", "0") for member in members}
+            found = [member for member in members if leaders == {str(member.number)}]
+            return found[0] if found else None
+
+        return wait_until(agreed, "all members know the same leader")
+
+    def wait_for_same_digest(self, members=None):
+        """Waits until all have applied the same messages; returns (seqno, digest). Fails at
+        once if two have different states at one seqno."""
+        members = members or self.up()
+
+        def same():
+            facts = [member.info() for member in members]
+            states = {(fact.get("seqno"), fact.get("digest")) for fact in facts}
+            numbers = {fact.get("seqno") for fact in facts}
+            if None not in numbers and len(numbers) == 1 and len(states) > 1:
+                raise Failed(f"different states at seqno {numbers}: {states}")
+            return states.pop() if len(states) == 1 and None not in numbers else None
+
+        return wait_until(same, "all members have applied the same messages")
+
+
+class Probe:
+    """A kv-probe at one member."""
+
+    def __init__(self, program, member, name, seconds):
+        self.name = name
+        self.member = member
+        words = [str(program), "--port", str(member.port), "--name", name]
+        self.process = subprocess.Popen([*words, "--seconds", str(seconds)],
+                                        stdout=subprocess.PIPE, text=True)
+
+    def result(self):
+        """Waits for its end; what it found, by name."""
+        output, _ = self.process.communicate(timeout=60)
+        if self.process.returncode != 0:
+            raise Failed(f"the probe at member {self.member.number} failed: {output}")
+        return {key: int(value) for key, value in
+                (field.split("=") for field in output.split())}
+
+    def end(self):
+        """Ends it early; what it found."""
+        self.process.terminate()
+        return self.result()
+
+
+def check_probe(member, name, result):
+    """Compares what a probe was told with what a member holds. Returns two counts of its
+    acknowledged writes, those that are missing and those that took effect twice. A write
+    without an answer may be there or not."""
+    missing = doubled = 0
+    total = result["acknowledged"] + result["unknown"]
+    with Client(member.port) as client:
+        for first in range(1, total + 1, 1000):
+            numbers = range(first, min(first + 1000, total + 1))
+            values = client.call("MGET", *[f"probe:{name}:{i}" for i in numbers])
+            for number, value in zip(numbers, values):
+                missing += value is None and number <= result["acknowledged"]
+                doubled += value is not None and value != b"x"
+        if client.call("EXISTS", f"probe:{name}:{total + 1}") != 0:
+            raise Failed(f"probe {name}: a write is there that was never sent")
+    return missing, doubled
+
+
+def benchmark(port, *options):
+    """Starts redis-benchmark."""
+    return subprocess.Popen(["redis-benchmark", "-q", "-p", str(port), *options],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

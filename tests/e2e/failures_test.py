@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Members that die, stand still, come back: what was acknowledged is there, once, and the
+survivors go on."""
+import signal
+import time
+
+from cluster import Client, Probe, benchmark, check_probe, wait_until
+from e2e_case import Case, main
+
+# Service resumes within this after a member's process has died, with an election timeout of
+# 300 ms; generous, since the tests share a machine with others.
+STALL_MAX_US = 3_000_000
+
+
+class Failures(Case):
+    def progress(self, member):
+        return int(member.info().get("seqno", 0))
+
+    def wait_for_progress(self, member, messages):
+        goal = self.progress(member) + messages
+        wait_until(lambda: self.progress(member) >= goal, f"{messages} more messages")
+
+    def check_probes(self, members, probes, results):
+        """Everything acknowledged is at each member, once."""
+        for probe, result in zip(probes, results):
+            self.assertGreater(result["acknowledged"], 0)
+            self.assertEqual(result["doubled"], 0)
+            for member in members:
+                self.assertEqual(check_probe(member, probe.name, result), (0, 0),
+                                 f"{probe.name} at member {member.number}: {result}")
+
+    def kill_under_load(self, choose):
+        with self.cluster() as cluster:
+            victim = choose(cluster, cluster.wait_for_leader())
+            survivors = [member for member in cluster.members if member is not victim]
+            probes = [Probe(self.probe, member, f"at{member.number}", 60)
+                      for member in cluster.members]
+            self.wait_for_progress(survivors[0], 1000)
+            victim.kill()
+            cluster.wait_for_leader(survivors)
+            for member in survivors:
+                self.wait_for_progress(member, 1000)
+            results = [probe.end() for probe in probes]
+            cluster.wait_for_same_digest(survivors)
+            self.check_probes(survivors, probes, results)
+            for probe, result in zip(probes, results):
+                self.assertEqual(result["lost"], probe.member is victim)
+                print(f"client at {'killed' if result['lost'] else 'surviving'} member "
+                      f"{probe.member.number}: {result['acknowledged']} writes acknowledged, "
+                      f"longest wait {result['longest_us'] / 1000:.1f} ms")
+                if not result["lost"]:
+                    self.assertLess(result["longest_us"], STALL_MAX_US)
+
+    def test_the_leader_is_killed_under_load(self):
+        self.kill_under_load(lambda cluster, leader: leader)
+
+    def test_a_follower_is_killed_under_load(self):
+        self.kill_under_load(lambda cluster, leader: next(
+            member for member in cluster.members if member is not leader))
+
+    def test_a_follower_that_stood_still_catches_up(self):
+        with self.cluster() as cluster:
+            leader = cluster.wait_for_leader()
+            stopped, other = [member for member in cluster.members if member is not leader]
+            probes = [Probe(self.probe, member, f"at{member.number}", 60)
+                      for member in (leader, other)]
+            self.wait_for_progress(leader, 1000)
+            before = self.progress(stopped)
+            stopped.signal(signal.SIGSTOP)
+            load = benchmark(other.port, "-n", "20000", "-t", "set", "-r", "1000")
+            time.sleep(2)  # the length of the pause, not a wait for anything
+            behind = self.progress(leader) - before
+            stopped.signal(signal.SIGCONT)
+            load.communicate(timeout=60)
+            self.assertEqual(load.returncode, 0)
+            results = [probe.end() for probe in probes]
+            begin = time.monotonic()
+            seqno, _ = cluster.wait_for_same_digest()
+            print(f"{behind} messages behind after 2 s; at seqno {seqno} "
+                  f"{time.monotonic() - begin:.2f} s after the load's end")
+            self.assertGreater(behind, 1000)
+            self.check_probes(cluster.members, probes, results)
+            self.assertEqual(stopped.call("SET", "a", "b"), "OK")
+
+    def test_a_leader_that_stood_still_is_replaced_and_catches_up(self):
+        with self.cluster() as cluster:
+            leader = cluster.wait_for_leader()
+            others = [member for member in cluster.members if member is not leader]
+            probes = [Probe(self.probe, member, f"at{member.number}", 60) for member in others]
+            self.wait_for_progress(others[0], 1000)
+            leader.signal(signal.SIGSTOP)
+            cluster.wait_for_leader(others)
+            for member in others:
+                self.wait_for_progress(member, 1000)
+            leader.signal(signal.SIGCONT)
+            results = [probe.end() for probe in probes]
+            cluster.wait_for_same_digest()
+            self.check_probes(cluster.members, probes, results)
+
+    def test_without_a_majority_writes_wait_and_reads_do_not(self):
+        with self.cluster() as cluster:
+            last = cluster.members[0]
+            last.call("SET", "a", "1")
+            cluster.wait_for_same_digest()
+            for member in cluster.members[1:]:
+                member.signal(signal.SIGSTOP)
+            with Client(last.port) as writer:
+                writer.send("SET", "a", "2")
+                wait_until(lambda: last.info().get("members_reachable") == "1",
+                           "the others are missed")
+                self.assertEqual(last.call("GET", "a"), b"1")
+                for member in cluster.members[1:]:
+                    member.signal(signal.SIGCONT)
+                self.assertEqual(writer.receive(), "OK")
+            self.assertEqual(last.call("GET", "a"), b"2")
+            cluster.wait_for_same_digest()
+
+    def test_a_restarted_member_is_refused(self):
+        with self.cluster() as cluster:
+            victim = cluster.wait_for_leader()
+            victim.call("SET", "a", "1")
+            cluster.wait_for_same_digest()
+            victim.kill()
+            victim.start()
+            self.assertEqual(victim.process.wait(timeout=20), 1)
+            self.assertIn("GR_ERR_REPLACED", victim.log())
+            self.assertEqual(cluster.up()[0].call("INCR", "n"), 1)
+
+
+if __name__ == "__main__":
+    main()
