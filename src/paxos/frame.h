@@ -35,9 +35,10 @@ enum gr_frame_type {
 #define GR_FRAME_MAGIC 0x7267 /* "gr" */
 #define GR_FRAME_HEADER_BYTES 32
 #define GR_BATCH_HEADER_BYTES 40
-#define GR_ENTRY_HEADER_BYTES 4            /* of each entry in a batch: its size and */
-#define GR_ENTRY_MORE UINT32_C(0x80000000) /* that another piece of the message follows  \
-                                            */
+#define GR_ENTRY_HEADER_BYTES 4 /* of each entry in a batch: its size and */
+#define GR_ENTRY_MORE                                                                    \
+  UINT32_C(0x80000000) /* that another piece of the message follows                      \
+                        */
 
 /* What all frames of a group are checked against. */
 struct gr_roster {

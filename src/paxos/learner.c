@@ -90,26 +90,26 @@ static size_t gather_parts(struct gr_paxos *p, const struct gr_lane *lane) {
 }
 
 static void offer_message(struct gr_paxos *p, uint32_t index, const uint8_t *data,
-                          uint32_t size) {
+                          uint32_t size, gr_delivery *delivery) {
   const struct gr_lane *lane = &p->lanes[index];
-  p->delivery = (gr_delivery){.seqno = p->seqno + 1,
-                              .origin = p->roster.ids[index],
-                              .number = lane->messages + 1,
-                              .parts = p->parts,
-                              .part_count = 1,
-                              .bytes = size};
+  delivery->seqno = p->seqno + 1;
+  delivery->origin = p->roster.ids[index];
+  delivery->number = lane->messages + 1;
+  delivery->parts = p->parts;
+  delivery->bytes = lane->delivered.bytes + size;
   if (lane->delivered.seq == 0) {
     p->parts[0] = (gr_slice){data, size};
+    delivery->part_count = 1;
   } else {
-    p->delivery.part_count = gather_parts(p, lane);
-    p->delivery.bytes = lane->delivered.bytes + size;
+    delivery->part_count = gather_parts(p, lane);
   }
+  p->delivery_bytes = delivery->bytes;
   p->delivering = true;
 }
 
 /* Goes on in batch lane.ordered + 1. True if a message is offered, false at its end. */
 static bool deliver_batch(struct gr_paxos *p, uint32_t index,
-                          const struct gr_kept_batch *batch) {
+                          const struct gr_kept_batch *batch, gr_delivery *delivery) {
   struct gr_lane *lane = &p->lanes[index];
   if (p->deliver_offset == 0) p->deliver_offset = GR_BATCH_HEADER_BYTES;
   while (p->deliver_offset < batch->size) {
@@ -118,7 +118,7 @@ static bool deliver_batch(struct gr_paxos *p, uint32_t index,
     uint32_t size = head & ~GR_ENTRY_MORE;
     p->delivery_next = at + GR_ENTRY_HEADER_BYTES + size;
     if ((head & GR_ENTRY_MORE) == 0) {
-      offer_message(p, index, batch->bytes + at + GR_ENTRY_HEADER_BYTES, size);
+      offer_message(p, index, batch->bytes + at + GR_ENTRY_HEADER_BYTES, size, delivery);
       return true;
     }
     if (lane->delivered.seq == 0)
@@ -144,7 +144,7 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
       if (!GR_ENSURE(&p->halt, batch != NULL,
                      "I-LANE-1: what is held and not delivered is kept"))
         return DELIVER_MISSING;
-      if (deliver_batch(p, p->deliver_lane, batch)) return DELIVER_MESSAGE;
+      if (deliver_batch(p, p->deliver_lane, batch, delivery)) return DELIVER_MESSAGE;
       lane->ordered++;
       p->deliver_offset = 0;
     }
@@ -152,17 +152,18 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
   return DELIVER_DONE;
 }
 
+/* Nothing moves beyond a message until it is delivered, so asking again finds it again.
+ */
 bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
   if (!p || !delivery || gr_halted(p)) return false;
-  while (!p->delivering && p->delivered < p->chosen) {
-    enum deliver_step step = deliver_slot(p, gr_slot_at(&p->log, p->delivered + 1));
-    if (step == DELIVER_MISSING) return false;
-    if (step == DELIVER_MESSAGE) break;
+  while (p->delivered < p->chosen) {
+    const struct gr_slot_entry *entry = gr_slot_at(&p->log, p->delivered + 1);
+    enum deliver_step step = deliver_slot(p, entry, delivery);
+    if (step != DELIVER_DONE) return step == DELIVER_MESSAGE;
     p->delivered++;
     p->deliver_lane = 0;
   }
-  if (p->delivering) *delivery = p->delivery;
-  return p->delivering;
+  return false;
 }
 
 void gr_paxos_delivered(gr_paxos *p) {
@@ -174,9 +175,9 @@ void gr_paxos_delivered(gr_paxos *p) {
   lane->messages++;
   lane->delivered = (struct gr_fragments){0};
   p->counters.messages_delivered++;
-  p->counters.bytes_delivered += p->delivery.bytes;
+  p->counters.bytes_delivered += p->delivery_bytes;
   if (p->deliver_lane == p->self)
-    p->unordered_bytes -= p->delivery.bytes + GR_ENTRY_HEADER_BYTES;
+    p->unordered_bytes -= p->delivery_bytes + GR_ENTRY_HEADER_BYTES;
 }
 
 /* ---- forgetting ---- */
