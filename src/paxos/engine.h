@@ -152,12 +152,11 @@ struct gr_paxos {
   gr_slot delivered;
   gr_slot stable; /* every member has delivered every slot up to here */
   gr_seqno seqno;
-  uint32_t deliver_lane; /* in slot delivered + 1 */
-  uint32_t
-      deliver_offset; /* of the next entry, in batch lane.ordered + 1; 0: at its begin */
-  gr_delivery delivery;   /* what gr_paxos_delivery() gave */
-  uint32_t delivery_next; /* the offset behind it */
-  bool delivering;
+  uint32_t deliver_lane;   /* in slot delivered + 1 */
+  uint32_t deliver_offset; /* of the next entry in batch lane.ordered + 1; 0: its begin */
+  bool delivering;         /* gr_paxos_delivery() gave a message, of */
+  uint64_t delivery_bytes; /* so many bytes, */
+  uint32_t delivery_next;  /* with this offset behind it */
   gr_slice *parts;
   struct gr_gap log_gap;
   gr_time behind_since; /* since when nobody has kept what we lack; 0: not so */

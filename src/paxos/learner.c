@@ -134,7 +134,8 @@ enum deliver_step { DELIVER_MESSAGE, DELIVER_MISSING, DELIVER_DONE };
 /* Delivers a slot: its lanes in order, in each from what is ordered to what the cut says.
  * A lower mark than an earlier slot's adds nothing. */
 static enum deliver_step deliver_slot(struct gr_paxos *p,
-                                      const struct gr_slot_entry *entry) {
+                                      const struct gr_slot_entry *entry,
+                                      gr_delivery *delivery) {
   for (; p->deliver_lane < p->roster.count; p->deliver_lane++) {
     if (!gr_memberset_has(entry->lanes, p->deliver_lane)) continue;
     struct gr_lane *lane = &p->lanes[p->deliver_lane];
