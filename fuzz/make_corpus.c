@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Writes the first inputs of the targets that decode: one well-formed specimen of every
+ * kind, from the encoders themselves, so that the fuzzer begins behind the first checks.
+ * Run it anew when a format changes:
+ *
+ *   make_corpus fuzz/corpus
+ */
+#include "fuzz.h"
+
+#include "message.h"
+#include "paxos/frame.h"
+#include "posix/hello.h"
+
+#include <gr/gr.h>
+
+#include <string.h>
+
+#define PATH_BYTES_MAX 4096
+#define SEED_BYTES_MAX 4096
+
+static const struct gr_roster roster = {.tag = 0x6772,
+                                        .view = 1,
+                                        .incarnation = 7,
+                                        .count = 3,
+                                        .ids = {1, 2, 9},
+                                        .message_bytes_max = 4096,
+                                        .batch_bytes_max = 1088};
+static const gr_ballot ballot = {1, 2, 9};
+static const struct gr_cut cut = {.lanes = 5, .upto = {4, 0, 6}};
+
+static void save(const char *folder, const char *target, const char *name,
+                 const struct gr_writer *seed) {
+  char path[PATH_BYTES_MAX];
+  FUZZ_CHECK(!seed->bad, "a seed is not too large");
+  int length = snprintf(path, sizeof(path), "%s/%s/seed-%s", folder, target, name);
+  FUZZ_CHECK(length > 0 && (size_t)length < sizeof(path), "the path is not too long");
+  FILE *file = fopen(path, "wb");
+  FUZZ_CHECK(file, "the folder of the target is there and can be written to");
+  size_t written = fwrite(seed->data, 1, seed->used, file);
+  FUZZ_CHECK(fclose(file) == 0 && written == seed->used, "the file was written");
+}
+
+/* ---- decode_frame ---- */
+
+/* Begins a seed of a kind that decode_frame.c lists. */
+static struct gr_writer frame_seed(uint8_t *bytes, uint8_t kind) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, kind);
+  gr_write_u16(&seed, 261); /* which bit is damaged */
+  return seed;
+}
+
+static struct gr_writer body_seed(uint8_t *bytes, enum gr_frame_type type) {
+  return frame_seed(bytes, (uint8_t)(type + 2));
+}
+
+static void make_marks(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = body_seed(bytes, GR_FRAME_HEARTBEAT);
+  struct gr_heartbeat heartbeat = {.leads = true,
+                                   .formed = true,
+                                   .promised = ballot,
+                                   .accepted = 9,
+                                   .chosen = 8,
+                                   .delivered = 7,
+                                   .log_first = 2,
+                                   .stamp = 1000,
+                                   .echo = 900,
+                                   .echo_age = 30,
+                                   .incarnations = {7, 8, 9},
+                                   .held = {4, 5, 6}};
+  gr_heartbeat_encode(&seed, &roster, &heartbeat);
+  save(folder, "decode_frame", "heartbeat", &seed);
+  seed = body_seed(bytes, GR_FRAME_ACCEPTED);
+  gr_accepted_encode(&seed, &(struct gr_accepted){ballot, 9, 8, 7});
+  save(folder, "decode_frame", "accepted", &seed);
+  seed = body_seed(bytes, GR_FRAME_ACCEPT);
+  struct gr_accept accept = {.ballot = ballot,
+                             .slot = 10,
+                             .start = 3,
+                             .chosen = 8,
+                             .delivered = 7,
+                             .stable = 6,
+                             .accepted = 9,
+                             .cut = cut};
+  gr_accept_encode(&seed, &roster, &accept);
+  save(folder, "decode_frame", "accept", &seed);
+}
+
+static void make_elections(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = body_seed(bytes, GR_FRAME_PREVOTE);
+  gr_prevote_encode(&seed, &(struct gr_prevote){ballot, 8});
+  save(folder, "decode_frame", "prevote", &seed);
+  seed = body_seed(bytes, GR_FRAME_PREVOTE_ANSWER);
+  gr_prevote_answer_encode(&seed, &(struct gr_prevote_answer){ballot,
+                                                              {.view = 1},
+                                                              .granted = true});
+  save(folder, "decode_frame", "prevote-answer", &seed);
+  seed = body_seed(bytes, GR_FRAME_PREPARE);
+  gr_prepare_encode(&seed, &(struct gr_prepare){ballot, 9});
+  save(folder, "decode_frame", "prepare", &seed);
+  seed = body_seed(bytes, GR_FRAME_TRANSFER);
+  gr_transfer_encode(&seed, ballot);
+  save(folder, "decode_frame", "transfer", &seed);
+}
+
+static void make_runs(const char *folder, uint8_t *bytes) {
+  struct gr_log_value value = {ballot, cut};
+  struct gr_writer seed = body_seed(bytes, GR_FRAME_PROMISE);
+  gr_promise_encode(&seed, &(struct gr_promise){ballot, 8, 2, 9, 11, 2});
+  gr_log_value_encode(&seed, &roster, &value);
+  gr_log_value_encode(&seed, &roster, &value);
+  save(folder, "decode_frame", "promise", &seed);
+  seed = body_seed(bytes, GR_FRAME_LOG);
+  gr_log_run_encode(&seed, &(struct gr_log_run){7, 8, 2, 2});
+  gr_log_value_encode(&seed, &roster, &value);
+  gr_log_value_encode(&seed, &roster, &value);
+  save(folder, "decode_frame", "log", &seed);
+  seed = body_seed(bytes, GR_FRAME_FETCH_LOG);
+  gr_fetch_log_encode(&seed, 9);
+  save(folder, "decode_frame", "fetch-log", &seed);
+  seed = body_seed(bytes, GR_FRAME_FETCH_DATA);
+  gr_fetch_data_encode(&seed, &roster, &(struct gr_fetch_data){1, 4, 6});
+  save(folder, "decode_frame", "fetch-data", &seed);
+}
+
+/* A batch of a whole message, a piece, and an empty message that ends it. */
+static void make_batches(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = frame_seed(bytes, 2);
+  gr_write_u8(&seed, 1);  /* lane */
+  gr_write_u64(&seed, 4); /* its number */
+  gr_write_u16(&seed, 2); /* messages */
+  gr_write_u32(&seed, 5);
+  gr_write_bytes(&seed, "hello", 5);
+  gr_write_u32(&seed, 3 | GR_ENTRY_MORE);
+  gr_write_bytes(&seed, "abc", 3);
+  gr_write_u32(&seed, 0);
+  save(folder, "decode_frame", "batch", &seed);
+  seed = frame_seed(bytes, 0);
+  struct gr_writer frame = gr_writer_of(bytes + seed.used, SEED_BYTES_MAX - seed.used);
+  gr_frame_begin(&frame, &roster, GR_FRAME_FETCH_LOG);
+  gr_fetch_log_encode(&frame, 1);
+  gr_frame_end(&frame);
+  seed.used += frame.used;
+  save(folder, "decode_frame", "whole", &seed);
+  seed.data[0] = 1;
+  save(folder, "decode_frame", "checksum", &seed);
+}
+
+/* ---- connections ---- */
+
+static void make_hellos(const char *folder, uint8_t *bytes) {
+  struct gr_hello hello = {.kind = GR_HELLO_OPEN,
+                           .protocol_version = 1,
+                           .group = {{'g', 'r'}},
+                           .from = 2,
+                           .to = 1};
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 63); /* room for texts */
+  gr_hello_encode(&hello, seed.data + seed.used);
+  seed.used += GR_HELLO_BYTES;
+  save(folder, "hello", "open", &seed);
+  hello.kind = GR_HELLO_REPLY;
+  hello.verdict = GR_HELLO_WRONG_GROUP;
+  gr_hello_encode(&hello, seed.data + 1);
+  save(folder, "hello", "reply", &seed);
+}
+
+static void make_framing(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 12);   /* capacity */
+  gr_write_u16(&seed, 100); /* limit */
+  gr_write_u64(&seed, UINT64_C(0x0001020304050607));
+  for (uint32_t size = 0; size < 60; size += 19) {
+    gr_write_u32(&seed, size);
+    for (uint32_t i = 0; i < size; i++) gr_write_u8(&seed, (uint8_t)i);
+  }
+  save(folder, "framing", "frames", &seed);
+  gr_write_u32(&seed, 101);
+  save(folder, "framing", "oversized", &seed);
+}
+
+/* ---- options ---- */
+
+static void make_options(const char *folder, uint8_t *bytes, bool smallest) {
+  gr_options options = {.size = sizeof(options), .group_id = {{1}}, .self = 2, .seed = 3};
+  if (smallest) {
+    options.message_bytes_max = 1024;
+    options.batch_bytes_max = 1024;
+    options.unordered_bytes_max = 1024;
+    options.log_slots_max = 4096;
+    options.cache_bytes_max = UINT64_C(3) * 1024 * 200;
+  }
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u16(&seed, (uint16_t)sizeof(options));
+  gr_write_u8(&seed, 3);
+  gr_write_bytes(&seed, "\1\2\3", 3);
+  gr_write_bytes(&seed, &options, sizeof(options));
+  save(folder, "options", smallest ? "smallest" : "standard", &seed);
+}
+
+/* ---- gr-kv ---- */
+
+static void make_resp(const char *folder, uint8_t *bytes, const char *name,
+                      const char *text) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u64(&seed, UINT64_C(0x0040220403120105));
+  gr_write_bytes(&seed, text, strlen(text));
+  save(folder, "resp", name, &seed);
+}
+
+static void add_message(struct gr_writer *seed, struct kv_message message,
+                        const char *const *words) {
+  struct kv_span spans[8];
+  char text[256];
+  size_t size = 0;
+  for (uint32_t i = 0; i < message.word_count; i++) {
+    spans[i + 1] = (struct kv_span){size, strlen(words[i])};
+    memcpy(text + size, words[i], spans[i + 1].size);
+    size += spans[i + 1].size;
+  }
+  struct kv_request request = {(const uint8_t *)text, spans,
+                               (size_t)message.word_count + 1};
+  struct kv_buffer buffer = kv_buffer_of(SEED_BYTES_MAX);
+  FUZZ_CHECK(kv_message_encode(&message, &request, &buffer), "there is memory");
+  gr_write_u16(seed, (uint16_t)buffer.size);
+  gr_write_bytes(seed, kv_buffer_data(&buffer), buffer.size);
+  kv_buffer_release(&buffer);
+}
+
+static void make_messages(const char *folder, uint8_t *bytes) {
+  static const char *const pair[] = {"key", "41", "other", "value"};
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  add_message(&seed, (struct kv_message){KV_SET, .time_ms = 5, .word_count = 2}, pair);
+  add_message(&seed,
+              (struct kv_message){KV_ADD, .time_ms = 6, .number = 1, .word_count = 1},
+              pair);
+  add_message(&seed, (struct kv_message){KV_APPEND, .time_ms = 7, .word_count = 2}, pair);
+  save(folder, "kv_message", "one-key", &seed);
+  seed.used = 0;
+  add_message(&seed,
+              (struct kv_message){KV_SET, KV_FLAG_IF_ABSENT | KV_FLAG_EXPIRES, 5, 9, 2,
+                                  NULL},
+              pair);
+  add_message(&seed, (struct kv_message){KV_SET_MANY, .time_ms = 7, .word_count = 4},
+              pair);
+  add_message(&seed, (struct kv_message){KV_DELETE, .time_ms = 10, .word_count = 1},
+              pair);
+  save(folder, "kv_message", "expiry", &seed);
+  add_message(&seed, (struct kv_message){KV_CLEAR, .time_ms = 11}, NULL);
+  save(folder, "kv_message", "clear", &seed);
+}
+
+int main(int argc, char **argv) {
+  static uint8_t bytes[SEED_BYTES_MAX];
+  if (argc != 2) {
+    fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+    return 2;
+  }
+  make_marks(argv[1], bytes);
+  make_elections(argv[1], bytes);
+  make_runs(argv[1], bytes);
+  make_batches(argv[1], bytes);
+  make_hellos(argv[1], bytes);
+  make_framing(argv[1], bytes);
+  make_options(argv[1], bytes, false);
+  make_options(argv[1], bytes, true);
+  make_resp(
+      argv[1], bytes, "arrays",
+      "*2\r\n$3\r\nGET\r\n$1\r\na\r\n*0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n");
+  make_resp(argv[1], bytes, "lines",
+            "GET a\r\n\r\nset 'it\\'s' \"\\x41\\n\\\"\"  tail\n*1\r\n$4\r\nPING\r\n");
+  make_resp(argv[1], bytes, "unbalanced", "set \"a\r\n");
+  make_messages(argv[1], bytes);
+  return 0;
+}
