@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The demonstration that tools/demo runs once gr-kv is built.
+
+  demo.py GR_KV KV_PROBE
+
+On a terminal a table of the members is kept up to date; elsewhere it is printed when a step
+ends. What clients saw is measured by clients (kv-probe), one at each member.
+"""
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "e2e"))
+from cluster import Cluster, Failed, Probe, benchmark, check_probe, wait_until  # noqa: E402
+
+# How often the table changes, and how long the load runs before and after the failure.
+TABLE_S = 0.25
+BEFORE_S = 2.0
+AFTER_S = 3.0
+
+ELECTION_TIMEOUT_MS = 300
+
+TERMINAL = sys.stdout.isatty()
+COLOURS = TERMINAL and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def paint(text, code):
+    return f"\033[{code}m{text}\033[0m" if COLOURS else text
+
+
+def bold(text):
+    return paint(text, "1")
+
+
+def step(text):
+    print("\n" + bold(text), flush=True)
+
+
+class Table:
+    """The members, a line each; on a terminal over itself."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.lines = 0
+        self.latest = {}
+
+    def row(self, member):
+        facts = member.info() if member.is_up() else {}
+        now = time.monotonic()
+        if not facts:
+            self.latest.pop(member.number, None)
+            state = "does not answer" if member.is_up() else "killed"
+            return "  " + paint(f"{member.number:>6}  {state}", "31")
+        seqno = int(facts["seqno"])
+        before, then = self.latest.get(member.number, (seqno, now))
+        self.latest[member.number] = (seqno, now)
+        rate = f"{(seqno - before) / (now - then):,.0f}" if now > then else "-"
+        role = f"{facts.get('role', '?'):<9}"
+        if role.startswith("leader"):
+            role = paint(role, "1;32")
+        reachable = f"{facts.get('members_reachable', '?')} of {facts.get('members', '?')}"
+        return (f"  {member.number:>6}  {role}  {reachable:>9}  {seqno:>9,}  {rate:>9}  "
+                f"{facts['digest']}")
+
+    def show(self):
+        rows = [self.row(member) for member in self.cluster.members]
+        if not TERMINAL:
+            return rows
+        if self.lines:
+            print(f"\033[{self.lines}A", end="")
+        head = paint("  member  role       reachable    message   writes/s  digest of the state", "2")
+        for line in [head, *rows]:
+            print(f"\033[2K{line}")
+        sys.stdout.flush()
+        self.lines = len(rows) + 1
+        return rows
+
+    def finish(self):
+        """Leaves the last state on the screen."""
+        rows = self.show()
+        if not TERMINAL:
+            print("  member  role       reachable    message   writes/s  digest of the state")
+            print("\n".join(rows), flush=True)
+        self.lines = 0
+
+    def show_while(self, condition):
+        while condition():
+            self.show()
+            time.sleep(TABLE_S)
+
+    def show_for(self, seconds):
+        end = time.monotonic() + seconds
+        self.show_while(lambda: time.monotonic() < end)
+
+
+def finish_benchmark(run):
+    """Its lines of results; raises if it failed."""
+    output, _ = run.communicate(timeout=60)
+    if run.returncode != 0:
+        raise Failed(f"redis-benchmark failed: {output}")
+    lines = output.replace("\r", "\n").split("\n")
+    return [line.strip() for line in lines if "requests per second" in line and "rps=" not in line]
+
+
+def load(cluster, table, children):
+    step("redis-benchmark at all three members at once: 30,000 SET, GET, INCR each")
+    runs = [benchmark(member.port, "-t", "set,get,incr", "-n", "30000", "-r", "10000",
+                      "-c", "20", "-P", "4") for member in cluster.members]
+    children += runs
+    table.show_while(lambda: any(run.poll() is None for run in runs))
+    seqno, digest = cluster.wait_for_same_digest()
+    table.finish()
+    for member, run in zip(cluster.members, runs):
+        for line in finish_benchmark(run):
+            print(f"  member {member.number}: {line}")
+    print(f"  After {int(seqno):,} writes the state is the same at all three: {bold(digest)}")
+
+
+def kill_leader(cluster, table, probe_program, children):
+    """Kills the leader under load; returns the probes' results and the survivors."""
+    leader = cluster.wait_for_leader()
+    survivors = [member for member in cluster.members if member is not leader]
+    step(f"Clients write at all three; then the leader, member {leader.number}, "
+         "is killed (SIGKILL)")
+    probes = [Probe(probe_program, member, f"demo{member.number}", 50)
+              for member in cluster.members]
+    children += [probe.process for probe in probes]
+    runs = [benchmark(member.port, "-t", "set", "-n", "100000000", "-r", "10000", "-c", "10")
+            for member in survivors]
+    children += runs
+    table.show_for(BEFORE_S)
+    leader.kill()
+    if not TERMINAL:
+        print(f"  member {leader.number} is killed", flush=True)
+    table.show_for(AFTER_S)
+    new_leader = cluster.wait_for_leader(survivors)
+    for run in runs:
+        run.terminate()
+        run.communicate(timeout=10)
+    results = [probe.end() for probe in probes]
+    wait_until(lambda: all(member.info().get("unordered_bytes") == "0" for member in survivors),
+               "the last writes are ordered")
+    cluster.wait_for_same_digest(survivors)
+    table.finish()
+    print(f"  Member {new_leader.number} leads now.")
+    return list(zip(probes, results)), survivors
+
+
+def report_failure(measured, survivors):
+    """What the clients saw, and whether what they were told holds. The number of lies."""
+    step("What clients saw")
+    wrong = 0
+    for probe, result in measured:
+        where = "killed" if result["lost"] else "surviving"
+        text = f"  at {where} member {probe.member.number}: {result['acknowledged']:,} writes"
+        if not result["lost"]:
+            text += f", longest wait {bold('%.0f ms' % (result['longest_us'] / 1000))}"
+        print(text)
+        wrong += result["doubled"]
+    stalls = [result["longest_us"] for _, result in measured if not result["lost"]]
+    if len(stalls) != len(survivors):
+        print(paint("  A client of a survivor lost its connection.", "31"))
+        wrong += 1
+    acknowledged = sum(result["acknowledged"] for _, result in measured)
+    for member in survivors:
+        checks = [check_probe(member, probe.name, result) for probe, result in measured]
+        missing = sum(check[0] for check in checks)
+        doubled = sum(check[1] for check in checks)
+        wrong += missing + doubled
+        print(f"  member {member.number} holds of {acknowledged:,} acknowledged writes: "
+              f"{missing} not, {doubled} twice")
+    if stalls:
+        print(f"  The stall: {bold('%.0f ms' % (max(stalls) / 1000))}; the election timeout is "
+              f"{ELECTION_TIMEOUT_MS} ms.")
+    return wrong
+
+
+def demonstrate(program, probe_program, folder, children):
+    begin = time.monotonic()
+    step("Three members of one group, on loopback")
+    options = ["--election-timeout-ms", str(ELECTION_TIMEOUT_MS)]
+    with Cluster(program, folder, options=options) as cluster:
+        table = Table(cluster)
+        table.finish()
+        load(cluster, table, children)
+        measured, survivors = kill_leader(cluster, table, probe_program, children)
+        wrong = report_failure(measured, survivors)
+        digests = {member.call("DIGEST") for member in survivors}
+        same = len(digests) == 1
+        print(f"  The state at the survivors is {'the same' if same else 'NOT the same'}: "
+              f"{b', '.join(digests).decode()}")
+    held = wrong == 0 and same
+    verdict = paint("Everything held.", "1;32") if held else paint("NOT everything held.", "1;31")
+    print(f"\n{verdict} {time.monotonic() - begin:.0f} s", flush=True)
+    return 0 if held else 1
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(f"usage: {sys.argv[0]} GR_KV KV_PROBE", file=sys.stderr)
+        return 2
+    children = []
+    # Ends as on an interrupt, so that no process stays behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="gr-kv-demo-") as folder:
+            return demonstrate(sys.argv[1], sys.argv[2], folder, children)
+    except (Failed, OSError) as error:
+        print(f"tools/demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ntools/demo: interrupted", file=sys.stderr)
+        return 130
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
