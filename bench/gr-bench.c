@@ -21,6 +21,7 @@
 enum baseline_figure {
   NULL_MB_PER_S = ORDERED_FIGURES,
   RATIO_TO_NULL,
+  NULL_CPU_US_PER_MESSAGE,
   NULL_ROUND_TRIP_P50_US,
   FIGURES
 };
@@ -90,11 +91,12 @@ static double run_baseline(const struct settings *s, struct report_figure *figur
                                      .message_bytes = s->size,
                                      .warmup_ns = BENCH_SECOND_NS / 2,
                                      .measured_ns = seconds * BENCH_SECOND_NS};
-  double payload_mb_per_s = bare_tcp_throughput(&options).payload_mb_per_s;
-  summary_add(&figures[NULL_MB_PER_S].runs, payload_mb_per_s);
+  struct bare_tcp_result bare = bare_tcp_throughput(&options);
+  summary_add(&figures[NULL_MB_PER_S].runs, bare.payload_mb_per_s);
+  summary_add(&figures[NULL_CPU_US_PER_MESSAGE].runs, bare.cpu_us_per_message);
   summary_add(&figures[NULL_ROUND_TRIP_P50_US].runs,
               bare_tcp_latency(s->size, ROUND_TRIP_NS).p50_us);
-  return payload_mb_per_s;
+  return bare.payload_mb_per_s;
 }
 
 static void run_ordered(const struct settings *s, double values[ORDERED_FIGURES]) {
@@ -125,6 +127,7 @@ int main(int argc, char **argv) {
       [LEADER_CHANGES] = {.name = "leader_changes", .decimals = 0},
       [NULL_MB_PER_S] = {.name = "null_mb_per_s", .decimals = 2},
       [RATIO_TO_NULL] = {.name = "ratio_to_null", .decimals = 4},
+      [NULL_CPU_US_PER_MESSAGE] = {.name = "null_cpu_us_per_message", .decimals = 3},
       [NULL_ROUND_TRIP_P50_US] = {.name = "null_round_trip_p50_us", .decimals = 2},
   };
   struct settings s = parse(argc, argv);
