@@ -28,17 +28,17 @@ uint32_t gr_roster_index(const struct gr_roster *roster, gr_member_id id) {
 
 void gr_frame_begin(struct gr_writer *writer, const struct gr_roster *roster,
                     enum gr_frame_type type) {
+  gr_write_u32(writer, 0); /* the checksum, when all is known */
   gr_write_u16(writer, GR_FRAME_MAGIC);
   gr_write_u8(writer, GR_PROTOCOL_VERSION);
   gr_write_u8(writer, (uint8_t)type);
-  gr_write_u32(writer, 0); /* the checksum, when all is known */
   gr_write_u64(writer, roster->tag);
   gr_write_u64(writer, roster->incarnation);
   gr_write_u64(writer, roster->view);
 }
 
 void gr_frame_end(struct gr_writer *writer) {
-  gr_store_u32(writer->data + 4, gr_crc32c(0, writer->data + 8, writer->used - 8));
+  gr_store_u32(writer->data, gr_crc32c(0, writer->data + 4, writer->used - 4));
 }
 
 static bool frame_type_known(uint8_t type) {
@@ -49,15 +49,15 @@ int gr_frame_open(struct gr_reader *reader, const struct gr_roster *roster,
                   struct gr_frame_header *header) {
   const uint8_t *frame = reader->at;
   size_t size = reader->left;
-  if (size < GR_FRAME_HEADER_BYTES || gr_read_u16(reader) != GR_FRAME_MAGIC)
-    return GR_ERR_MALFORMED;
+  if (size < GR_FRAME_HEADER_BYTES) return GR_ERR_MALFORMED;
+  uint32_t checksum = gr_read_u32(reader);
+  if (gr_read_u16(reader) != GR_FRAME_MAGIC) return GR_ERR_MALFORMED;
   if (gr_read_u8(reader) != GR_PROTOCOL_VERSION) return GR_ERR_PROTOCOL;
   uint8_t type = gr_read_u8(reader);
   if (!frame_type_known(type)) return GR_ERR_MALFORMED;
-  uint32_t checksum = gr_read_u32(reader);
   /* A batch carries a checksum of its own, which it keeps wherever it goes. */
   size_t covered = type == GR_FRAME_DATA ? GR_FRAME_HEADER_BYTES : size;
-  if (gr_crc32c(0, frame + 8, covered - 8) != checksum) return GR_ERR_CORRUPT;
+  if (gr_crc32c(0, frame + 4, covered - 4) != checksum) return GR_ERR_CORRUPT;
   if (gr_read_u64(reader) != roster->tag) return GR_ERR_FOREIGN;
   header->type = (enum gr_frame_type)type;
   header->incarnation = gr_read_u64(reader);
