@@ -13,9 +13,11 @@
 /* How often each message is in one log. */
 struct census {
   uint8_t *seen[FAILOVER_MEMBERS + 1]; /* by origin and number; saturates */
+  uint64_t highest[FAILOVER_MEMBERS + 1];
 };
 
 static void take_census(struct census *census, const struct failover_log *log) {
+  *census = (struct census){0};
   for (size_t origin = 1; origin <= FAILOVER_MEMBERS; origin++) {
     census->seen[origin] = calloc(FAILOVER_LOG_MAX + 1, 1);
     if (census->seen[origin] == NULL) {
@@ -25,8 +27,9 @@ static void take_census(struct census *census, const struct failover_log *log) {
   }
   for (uint64_t i = 0; i < log->count; i++) {
     uint64_t origin = log->entries[i] >> FAILOVER_ORIGIN_SHIFT;
-    uint8_t *seen = &census->seen[origin][log->entries[i] & NUMBER_MASK];
-    if (*seen < UINT8_MAX) (*seen)++;
+    uint64_t number = log->entries[i] & NUMBER_MASK;
+    if (number > census->highest[origin]) census->highest[origin] = number;
+    if (census->seen[origin][number] < UINT8_MAX) census->seen[origin][number]++;
   }
 }
 
@@ -38,7 +41,7 @@ static void drop_census(struct census *census) {
 static uint64_t count_repeated(const struct census *census) {
   uint64_t repeated = 0;
   for (size_t origin = 1; origin <= FAILOVER_MEMBERS; origin++)
-    for (uint64_t number = 0; number <= FAILOVER_LOG_MAX; number++)
+    for (uint64_t number = 0; number <= census->highest[origin]; number++)
       if (census->seen[origin][number] > 1) repeated += census->seen[origin][number] - 1u;
   return repeated;
 }
