@@ -244,20 +244,13 @@ uint64_t kv_store_digest(const struct kv_store *store) {
   return store->digest;
 }
 
-static uint64_t reversed(uint64_t value) {
-  uint64_t result = 0;
-  for (unsigned i = 0; i < 64; i++) result |= (value >> i & 1) << (63 - i);
-  return result;
-}
-
-/* Buckets are visited in the order of their reversed numbers. When the table doubles, a
- * bucket's keys go to two buckets that differ in one new high bit, which are neighbours
- * in that order: so what was visited before stays before the cursor, and the rest behind
- * it. */
+/* The cursor is a bucket. The table only grows, and a key that moves then moves to a
+ * later bucket: what has not been visited stays ahead of the cursor. */
 uint64_t kv_store_scan(const struct kv_store *store, uint64_t cursor, uint64_t now_ms,
                        kv_store_visit *visit, void *context) {
-  const struct kv_entry *entry = store->buckets[cursor & store->mask];
+  if (cursor > store->mask) return 0;
+  const struct kv_entry *entry = store->buckets[cursor];
   for (; entry; entry = entry->next)
     if (!is_expired(entry, now_ms)) visit(context, key_of(entry));
-  return reversed(reversed(cursor | ~(uint64_t)store->mask) + 1);
+  return cursor == store->mask ? 0 : cursor + 1;
 }

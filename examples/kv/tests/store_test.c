@@ -160,6 +160,34 @@ Test(store, readers_do_not_see_what_is_over_by_their_clock) {
   kv_store_free(store);
 }
 
+#define EXPIRING_KEYS 500
+
+/* Keys that expire at any of 1000 moments, some given up before their time: after each
+ * moment just those are left that expire later. */
+Test(store, keys_expire_each_at_its_moment) {
+  struct kv_store *store = kv_store_new();
+  uint64_t expires_ms[EXPIRING_KEYS];
+  char text[16];
+  uint32_t state = 1;
+  for (unsigned i = 0; i < EXPIRING_KEYS; i++) {
+    state = state * 1664525 + 1013904223;
+    expires_ms[i] = 1 + (state >> 16) % 1000;
+    cr_assert(kv_store_set(store, key_number(text, i), kv_string_of("x"), expires_ms[i]));
+  }
+  for (unsigned i = 0; i < EXPIRING_KEYS; i += 1 + i % 3) {
+    cr_assert(kv_store_remove(store, key_number(text, i)));
+    expires_ms[i] = 0;
+  }
+  for (uint64_t time_ms = 1; time_ms <= 1000; time_ms++) {
+    kv_store_advance(store, time_ms);
+    size_t left = 0;
+    for (unsigned i = 0; i < EXPIRING_KEYS; i++) left += expires_ms[i] > time_ms;
+    cr_assert_eq(kv_store_count(store), left, "at %llu", (unsigned long long)time_ms);
+  }
+  cr_assert_eq(kv_store_digest(store), 0);
+  kv_store_free(store);
+}
+
 #define SCANNED_KEYS 3000
 
 static void visit(void *context, struct kv_string key) {
