@@ -122,7 +122,8 @@ int cluster_start_one(struct cluster *cluster, size_t index, char *text,
   gr_node_options options = {.size = sizeof(options),
                              .group = cluster->group,
                              .members = cluster->members,
-                             .member_count = MEMBERS};
+                             .member_count = MEMBERS,
+                             .submit_bytes_max = cluster->submit_bytes_max};
   options.group.self = index + 1;
   const gr_node_host host = {.size = sizeof(host),
                              .context = witness,

@@ -43,6 +43,7 @@ struct cluster {
   gr_node_member members[MEMBERS];
   struct witness witnesses[MEMBERS];
   gr_options group; /* for all; `self` is set for each */
+  uint64_t submit_bytes_max;
 };
 
 /* Fills in the members 1..3 at free ports of `host` ("127.0.0.1", "[::1]"). */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct cluster cluster;
@@ -431,6 +432,9 @@ Test(strangers, without_descriptors_they_wait) {
   cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
   connect_socket(member, cluster.addresses[0]);
   cr_assert(await_log(cluster.witnesses, "Too many open files"));
+  clock_t used = clock();
+  sleep_ms(1000);
+  cr_assert_lt(clock() - used, CLOCKS_PER_SEC / 5, "the listener spins");
   cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
   const struct gr_hello hello = good_hello();
   send_hello_on(member, &hello);
@@ -462,6 +466,7 @@ Test(nodes, two_of_three_go_on) {
 struct blocked {
   pthread_t thread;
   gr_node *node;
+  _Atomic uint64_t taken;
   int answer;
 };
 
@@ -469,16 +474,29 @@ static void *broadcast_until_refused(void *context) {
   struct blocked *blocked = context;
   static const uint8_t bytes[100000];
   const gr_slice part = {bytes, sizeof(bytes)};
-  do blocked->answer = gr_node_broadcast(blocked->node, &part, 1, 0, true);
-  while (blocked->answer == GR_OK);
-  return NULL;
+  for (;;) {
+    blocked->answer = gr_node_broadcast(blocked->node, &part, 1, 0, true);
+    if (blocked->answer != GR_OK) return NULL;
+    atomic_fetch_add(&blocked->taken, 1);
+  }
+}
+
+/* Waits until nothing has been taken for 300 ms: then all wait for room. */
+static void await_standstill(struct blocked *blocked, size_t count) {
+  uint64_t before = 0;
+  for (unsigned quiet = 0; quiet < 300; quiet++, sleep_ms(1)) {
+    uint64_t now = 0;
+    for (size_t i = 0; i < count; i++) now += atomic_load(&blocked[i].taken);
+    if (now != before || now == 0) quiet = 0;
+    before = now;
+  }
 }
 
 /* Without a majority nothing is delivered, so the queue fills up and its producers wait.
- */
-Test(nodes, stop_releases_those_who_wait) {
+ * The end is told by a close, or by the stop itself. */
+static void release_those_who_wait(bool by_close) {
   char text[256];
-  struct blocked blocked[4];
+  static struct blocked blocked[4];
   cluster_init(&cluster, "127.0.0.1");
   cr_assert_eq(cluster_start_one(&cluster, 0, text, sizeof(text)), GR_OK);
   gr_node *node = cluster.witnesses[0].node;
@@ -486,15 +504,24 @@ Test(nodes, stop_releases_those_who_wait) {
     blocked[i].node = node;
     pthread_create(&blocked[i].thread, NULL, broadcast_until_refused, blocked + i);
   }
-  static const uint8_t bytes[100000];
-  const gr_slice part = {bytes, sizeof(bytes)};
-  while (gr_node_broadcast(node, &part, 1, 0, false) != GR_ERR_FULL) sleep_ms(1);
-  gr_node_close(node);
+  await_standstill(blocked, 4);
+  if (by_close)
+    gr_node_close(node);
+  else
+    cluster_stop(&cluster);
   for (size_t i = 0; i < 4; i++) {
     pthread_join(blocked[i].thread, NULL);
     cr_assert_eq(blocked[i].answer, GR_ERR_HALTED);
   }
-  cluster_stop(&cluster);
+  if (by_close) cluster_stop(&cluster);
+}
+
+Test(nodes, close_releases_those_who_wait) {
+  release_those_who_wait(true);
+}
+
+Test(nodes, stop_releases_those_who_wait) {
+  release_those_who_wait(false);
 }
 
 Test(nodes, a_callback_that_fails_halts_the_member) {

@@ -131,11 +131,17 @@ static size_t join_producers(void) {
   return taken;
 }
 
+/* With the smallest queue, so that it is full most of the time and producers wait. */
+static void init_cluster(void) {
+  cluster_init(&cluster, "127.0.0.1");
+  cluster.submit_bytes_max = cluster.group.message_bytes_max + (64 << 10);
+}
+
 /* All that was taken must come, everywhere, before the nodes stop; if `cut_short`, the
  * nodes are closed while the producers are at it. */
 static void run(uint64_t count, bool cut_short) {
   pthread_t askers[ASKERS];
-  cluster_init(&cluster, "127.0.0.1");
+  init_cluster();
   cluster_start(&cluster);
   atomic_store(&over, false);
   for (size_t i = 0; i < ASKERS; i++)
@@ -165,7 +171,7 @@ static void run(uint64_t count, bool cut_short) {
 /* Stops the nodes while all is on its way: nothing to verify but the order so far, and
  * that nothing is touched that is gone. */
 static void run_and_stop(void) {
-  cluster_init(&cluster, "127.0.0.1");
+  init_cluster();
   cluster_start(&cluster);
   start_producers(UINT64_MAX);
   REQUIRE(await_deliveries(cluster.witnesses, MIDWAY), "only %zu",
