@@ -115,6 +115,28 @@ class Failures(Case):
             self.assertEqual(last.call("GET", "a"), b"2")
             cluster.wait_for_same_digest()
 
+    def test_more_writes_than_the_group_takes_wait_their_turn(self):
+        with self.cluster() as cluster:
+            last = cluster.members[0]
+            for member in cluster.members[1:]:
+                member.signal(signal.SIGSTOP)
+            count, value = 60, b"x" * 1000000
+            writers = [Client(last.port, timeout=30) for _ in range(count)]
+            for i, writer in enumerate(writers):
+                writer.send("APPEND", f"large{i}", value)
+                writer.send("EXISTS", f"large{i}")
+            taken = wait_until(lambda: int(last.info().get("total_writes_broadcast", 0)),
+                               "writes are taken")
+            self.assertEqual(last.call("PING"), "PONG")
+            for member in cluster.members[1:]:
+                member.signal(signal.SIGCONT)
+            for writer in writers:
+                self.assertEqual([writer.receive(), writer.receive()], [len(value), 1])
+                writer.close()
+            self.assertLess(taken, count)
+            cluster.wait_for_same_digest()
+            self.assertEqual(cluster.members[1].call("DBSIZE"), count)
+
     def test_a_restarted_member_is_refused(self):
         with self.cluster() as cluster:
             victim = cluster.wait_for_leader()
