@@ -55,11 +55,13 @@ static struct settings parse(int argc, char **argv) {
 int main(int argc, char **argv) {
   static struct report_figure figures[FAILOVER_FIGURES] = {
       [STALL_MS] = {.name = "stall_ms", .decimals = 1},
+      [STALL_AT_MS] = {.name = "stall_at_ms", .decimals = 1},
       [GAP_BEFORE_MS] = {.name = "gap_before_ms", .decimals = 1},
       [ACKNOWLEDGED] = {.name = "acknowledged", .decimals = 0},
       [LOST_ACKNOWLEDGED] = {.name = "lost_acknowledged", .decimals = 0},
       [DUPLICATES] = {.name = "duplicates", .decimals = 0},
       [ORDER_ERRORS] = {.name = "order_errors", .decimals = 0},
+      [LEADER_CHANGES] = {.name = "leader_changes", .decimals = 0},
       [CATCH_UP_MS] = {.name = "catch_up_ms", .decimals = 1},
       [FELL_BEHIND] = {.name = "fell_behind", .decimals = 0},
   };

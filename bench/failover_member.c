@@ -29,8 +29,10 @@ static void note_acknowledged(struct member *member, uint64_t now) {
   _Atomic uint64_t *longest = NULL;
   if (phase == FAILOVER_LOAD) longest = &report->gap_before_ns;
   if (phase == FAILOVER_FAULT) longest = &report->gap_after_ns;
-  if (last != 0 && longest != NULL && now - last > atomic_load(longest))
+  if (last != 0 && longest != NULL && now - last > atomic_load(longest)) {
     atomic_store(longest, now - last);
+    if (phase == FAILOVER_FAULT) atomic_store(&report->gap_after_began_ns, last);
+  }
   atomic_store(&report->last_ns, now);
   atomic_fetch_add(&report->acknowledged, 1);
 }

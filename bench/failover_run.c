@@ -21,7 +21,9 @@ struct run {
   struct failover_context context;
   struct processes processes;
   size_t victim;
-  uint64_t continued_ns; /* when; 0 for a killed member */
+  uint64_t fault_ns;       /* when */
+  uint64_t leader_changes; /* before it */
+  uint64_t continued_ns;   /* when; 0 for a killed member */
   uint64_t caught_up_ns;
 };
 
@@ -45,6 +47,8 @@ static void watch_until(struct run *run, uint64_t when) {
 static void cause_fault(struct run *run) {
   const struct failover_options *options = run->context.options;
   uint64_t start = bench_now();
+  run->fault_ns = start;
+  run->leader_changes = atomic_load(&run->context.shared->group.leader_changes);
   atomic_store(&run->context.shared->phase, FAILOVER_FAULT);
   if (!options->stop) {
     processes_kill(&run->processes, run->victim);
@@ -73,8 +77,10 @@ static void count_open_gaps(struct run *run) {
   for (size_t i = 0; i < FAILOVER_MEMBERS; i++) {
     struct failover_report *report = &run->context.shared->reports[i];
     uint64_t last = atomic_load(&report->last_ns);
-    if (last != 0 && now > last && now - last > atomic_load(&report->gap_after_ns))
-      atomic_store(&report->gap_after_ns, now - last);
+    if (last == 0 || now <= last || now - last <= atomic_load(&report->gap_after_ns))
+      continue;
+    atomic_store(&report->gap_after_ns, now - last);
+    atomic_store(&report->gap_after_began_ns, last);
   }
 }
 
@@ -112,30 +118,48 @@ static void drain(struct run *run) {
   if (run->caught_up_ns == 0) run->caught_up_ns = level_since;
 }
 
-static void judge(const struct run *run, double figures[FAILOVER_FIGURES]) {
+/* The longest gap at a client that is not the victim's. */
+static void judge_stall(const struct run *run, double figures[FAILOVER_FIGURES]) {
   struct failover_report *reports = run->context.shared->reports;
-  struct failover_log logs[FAILOVER_MEMBERS];
   uint64_t before = 0;
   uint64_t after = 0;
+  uint64_t began = run->fault_ns;
+  for (size_t i = 0; i < FAILOVER_MEMBERS; i++) {
+    if (atomic_load(&reports[i].gap_before_ns) > before)
+      before = atomic_load(&reports[i].gap_before_ns);
+    if (i == run->victim || atomic_load(&reports[i].gap_after_ns) <= after) continue;
+    after = atomic_load(&reports[i].gap_after_ns);
+    began = atomic_load(&reports[i].gap_after_began_ns);
+  }
+  figures[GAP_BEFORE_MS] = (double)before / 1e6;
+  figures[STALL_MS] = (double)after / 1e6;
+  figures[STALL_AT_MS] =
+      began < run->fault_ns ? 0 : (double)(began - run->fault_ns) / 1e6;
+}
+
+static void judge_order(const struct run *run, double figures[FAILOVER_FIGURES]) {
+  struct failover_report *reports = run->context.shared->reports;
+  struct failover_log logs[FAILOVER_MEMBERS];
   uint64_t stamp_errors = 0;
   for (size_t i = 0; i < FAILOVER_MEMBERS; i++) {
     logs[i].entries = run->context.logs + i * FAILOVER_LOG_MAX;
     logs[i].count = atomic_load(&reports[i].delivered);
     logs[i].survived = takes_part(run, i);
     stamp_errors += atomic_load(&reports[i].stamp_errors);
-    if (atomic_load(&reports[i].gap_before_ns) > before)
-      before = atomic_load(&reports[i].gap_before_ns);
-    if (i != run->victim && atomic_load(&reports[i].gap_after_ns) > after)
-      after = atomic_load(&reports[i].gap_after_ns);
   }
   struct failover_verdict verdict = failover_check(logs, FAILOVER_MEMBERS);
-  bool behind = has_halted(run, run->victim);
-  figures[STALL_MS] = (double)after / 1e6;
-  figures[GAP_BEFORE_MS] = (double)before / 1e6;
   figures[ACKNOWLEDGED] = (double)verdict.acknowledged;
   figures[LOST_ACKNOWLEDGED] = (double)verdict.lost_acknowledged;
   figures[DUPLICATES] = (double)verdict.duplicates;
   figures[ORDER_ERRORS] = (double)(verdict.order_errors + stamp_errors);
+}
+
+static void judge(const struct run *run, double figures[FAILOVER_FIGURES]) {
+  bool behind = has_halted(run, run->victim);
+  uint64_t changes = atomic_load(&run->context.shared->group.leader_changes);
+  judge_stall(run, figures);
+  judge_order(run, figures);
+  figures[LEADER_CHANGES] = (double)(changes - run->leader_changes);
   figures[FELL_BEHIND] = behind;
   figures[CATCH_UP_MS] = 0;
   if (run->continued_ns != 0 && !behind)

@@ -33,11 +33,13 @@ struct failover_options {
 
 enum failover_figure {
   STALL_MS, /* longest time between acknowledgements at a survivor, from the fault on */
+  STALL_AT_MS,       /* when it began, after the fault */
   GAP_BEFORE_MS,     /* the same before the fault: what the machine does by itself */
   ACKNOWLEDGED,      /* messages, of all members, the killed one included */
   LOST_ACKNOWLEDGED, /* of them missing at a survivor */
   DUPLICATES,        /* delivered again at a survivor */
   ORDER_ERRORS,      /* places where a member's order is another, and wrong stamps */
+  LEADER_CHANGES,    /* since the fault, as all members together noticed them */
   CATCH_UP_MS, /* stopped: from being continued until it had all that the others had */
   FELL_BEHIND, /* stopped: 1 if it halted since the others no longer kept what it lacked
                 */
@@ -68,6 +70,7 @@ struct failover_report {
   _Atomic uint64_t last_ns; /* of the last acknowledgement */
   _Atomic uint64_t gap_before_ns;
   _Atomic uint64_t gap_after_ns;
+  _Atomic uint64_t gap_after_began_ns;
 };
 
 struct failover_shared {
