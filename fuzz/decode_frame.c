@@ -13,11 +13,10 @@
 #include "frame_check.h"
 #include "fuzz.h"
 
-#include "base/crc32c.h"
-
 #include <string.h>
 
 #define BODY_BYTES_MAX 8192
+#define TYPE_OFFSET 7 /* in a header */
 
 enum kind { KIND_RAW, KIND_CHECKSUM, KIND_BATCH, KIND_TYPES, KIND_COUNT = 15 };
 
@@ -31,10 +30,12 @@ static const struct gr_roster roster = {.tag = 0x6772,
 
 /* Frames as they are, or with the checksum put right. */
 static size_t make_raw(uint8_t *frame, struct fuzz_input body, bool repair) {
-  memcpy(frame, body.at, body.left);
+  if (body.left > 0) memcpy(frame, body.at, body.left);
   if (repair && body.left >= GR_FRAME_HEADER_BYTES) {
-    size_t covered = frame[3] == GR_FRAME_DATA ? GR_FRAME_HEADER_BYTES : body.left;
-    gr_store_u32(frame + 4, gr_crc32c(0, frame + 8, covered - 8));
+    bool data = frame[TYPE_OFFSET] == GR_FRAME_DATA;
+    struct gr_writer covered = gr_writer_of(frame, body.left);
+    covered.used = data ? GR_FRAME_HEADER_BYTES : body.left;
+    gr_frame_end(&covered);
   }
   return body.left;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writes the first inputs of the targets that decode: one well-formed specimen of every
- * kind, from the encoders themselves, so that the fuzzer begins behind the first checks.
+ * Writes the first inputs of the targets: of those that decode, one well-formed specimen
+ * of every kind, from the encoders themselves, so that the fuzzer begins behind the first
+ * checks; of those that drive members, schedules of some length.
  * Run it anew when a format changes:
  *
  *   make_corpus fuzz/corpus
  */
 #include "fuzz.h"
 
+#include "base/random.h"
 #include "message.h"
 #include "paxos/frame.h"
 #include "posix/hello.h"
@@ -89,7 +91,7 @@ static void make_marks(const char *folder, uint8_t *bytes) {
 
 static void make_elections(const char *folder, uint8_t *bytes) {
   struct gr_writer seed = body_seed(bytes, GR_FRAME_PREVOTE);
-  gr_prevote_encode(&seed, &(struct gr_prevote){ballot, 8});
+  gr_prevote_encode(&seed, &(struct gr_prevote){.ballot = ballot, .chosen = 8});
   save(folder, "decode_frame", "prevote", &seed);
   seed = body_seed(bytes, GR_FRAME_PREVOTE_ANSWER);
   gr_prevote_answer_encode(&seed, &(struct gr_prevote_answer){ballot,
@@ -251,6 +253,50 @@ static void make_messages(const char *folder, uint8_t *bytes) {
   save(folder, "kv_message", "clear", &seed);
 }
 
+/* ---- whole members ---- */
+
+/* Of the steps of cluster.c: how often each comes, of the schedules of one kind. */
+struct schedule_kind {
+  const char *name;
+  uint8_t mode;
+  const char *selectors; /* one for each step, drawn alike, in hexadecimal */
+};
+
+/* Long schedules at random, so that the fuzzer need not grow them byte by byte. */
+static void make_schedules(const char *folder, uint8_t *bytes) {
+  static const struct schedule_kind kinds[] = {
+      {"calm", 0, "8888fff9"},           {"cold", 1, "0002557788f"},
+      {"loss", 0, "000333445578889f"},   {"silence", 8, "dd66778888ffff"},
+      {"crash", 4, "cc88887700222ff"},   {"refusal", 0, "aaabb88889927ff"},
+      {"transfer", 16, "ee8888270022f"}, {"laggard", 2, "d888888ffffff7"},
+      {"all", 32, "0123456789abcdef"},
+  };
+  struct gr_random random = {.state = 2026};
+  for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+    gr_write_u8(&seed, kinds[i].mode);
+    for (uint32_t step = 0; step < 200; step++) {
+      uint64_t at = gr_random_below(&random, strlen(kinds[i].selectors));
+      char selector[] = {kinds[i].selectors[at], 0};
+      gr_write_u8(&seed, (uint8_t)strtoul(selector, NULL, 16));
+      gr_write_u8(&seed, (uint8_t)gr_random_next(&random));
+    }
+    save(folder, "cluster", kinds[i].name, &seed);
+  }
+}
+
+/* What two peers might say to receive.c: anything. */
+static void make_babble(const char *folder, uint8_t *bytes) {
+  struct gr_random random = {.state = 1};
+  for (unsigned i = 0; i < 6; i++) {
+    struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+    char name[] = {'b', 'a', 'b', 'b', 'l', 'e', '-', (char)('a' + i), 0};
+    for (unsigned k = 0; k < 200; k++)
+      gr_write_u8(&seed, (uint8_t)gr_random_next(&random));
+    save(folder, "receive", name, &seed);
+  }
+}
+
 int main(int argc, char **argv) {
   static uint8_t bytes[SEED_BYTES_MAX];
   if (argc != 2) {
@@ -272,5 +318,7 @@ int main(int argc, char **argv) {
             "GET a\r\n\r\nset 'it\\'s' \"\\x41\\n\\\"\"  tail\n*1\r\n$4\r\nPING\r\n");
   make_resp(argv[1], bytes, "unbalanced", "set \"a\r\n");
   make_messages(argv[1], bytes);
+  make_schedules(argv[1], bytes);
+  make_babble(argv[1], bytes);
   return 0;
 }

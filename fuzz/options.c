@@ -15,7 +15,7 @@
 #define STRUCT_BYTES_MAX 512
 #define FOUNDERS_MAX 40
 /* A member is made only of less than this. */
-#define FOOTPRINT_MAX ((size_t)1 << 20)
+#define FOOTPRINT_MAX ((size_t)4 << 20)
 
 struct memory {
   size_t announced; /* and not yet asked for */
