@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Assertions. A broken invariant halts the member, never the process: a member that is silent
- * is the crash that the protocol tolerates, while a member that goes on may break agreement.
+ * Assertions. A broken invariant halts the member, never the process: a member that is
+ * silent is the crash that the protocol tolerates, while a member that goes on may break
+ * agreement.
  *
- *  GR_ENSURE  a named safety invariant; live in every build; latches the halt and is false
- *  GR_CHECK   an internal fact of any cost; traps in debug builds, is nothing in release builds
+ *  GR_ENSURE  a named safety invariant; live in every build; latches the halt and is
+ * false GR_CHECK   an internal fact of any cost; traps in debug builds, is nothing in
+ * release builds
  *
  * Neither is for input: a peer's bytes and a host's options get errors.
  */
@@ -30,7 +32,8 @@ static inline void gr_halt_latch(struct gr_halt *halt, int error, const char *re
   halt->line = line;
 }
 
-#define GR_HALT(halt, error, reason) gr_halt_latch((halt), (error), (reason), __FILE__, __LINE__)
+#define GR_HALT(halt, error, reason)                                                     \
+  gr_halt_latch((halt), (error), (reason), __FILE__, __LINE__)
 
 /* `invariant` names it as doc/protocol.md does, for example "I-LOG-1: ...". */
 #define GR_ENSURE(halt, condition, invariant)                                            \

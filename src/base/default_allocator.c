@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The allocator for hosts that name none: the only file of the core that calls libc for more
- * than moving bytes.
+ * The allocator for hosts that name none: the only file of the core that calls libc for
+ * more than moving bytes.
  */
 #include "base/default_allocator.h"
 

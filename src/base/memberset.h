@@ -9,7 +9,8 @@
 
 typedef uint32_t gr_memberset; /* bit i: the member with index i */
 
-_Static_assert(GR_MEMBERS_MAX <= 31, "a member set is 32 bits, and its size must fit too");
+_Static_assert(GR_MEMBERS_MAX <= 31,
+               "a member set is 32 bits, and its size must fit too");
 
 static inline gr_memberset gr_memberset_one(uint32_t index) {
   return (gr_memberset)1 << index;
