@@ -4,9 +4,10 @@
  * silent is the crash that the protocol tolerates, while a member that goes on may break
  * agreement.
  *
- *  GR_ENSURE  a named safety invariant; live in every build; latches the halt and is
- * false GR_CHECK   an internal fact of any cost; traps in debug builds, is nothing in
- * release builds
+ *  GR_ENSURE  a named safety invariant; live in every build; latches the halt, and is
+ *             false, if it does not hold
+ *
+ *  GR_CHECK   an internal fact; traps in debug builds, and is nothing in release builds
  *
  * Neither is for input: a peer's bytes and a host's options get errors.
  */
