@@ -68,7 +68,9 @@ GR_API int gr_group_new(gr_group **group, const gr_options *options, const gr_ho
  */
 GR_API int gr_group_free(gr_group *group);
 
-/* ---- inputs: they only change state ---- */
+/* ---- inputs: they only change state ----
+ *
+ * Inside host.send and host.flush all but gr_group_sendable() answer GR_ERR_REENTRANT. */
 
 /* Takes one frame that the transport says came from `from`. Copies what it needs.
  *
@@ -76,6 +78,7 @@ GR_API int gr_group_free(gr_group *group);
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_FOREIGN, GR_ERR_PROTOCOL, GR_ERR_STALE
  *                   refused; counted by reason, nothing else changed
+ * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
  * GR_ERR_HALTED     the member has halted: see gr_group_halt_reason()
  */
 GR_API int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, gr_time now);
@@ -88,6 +91,7 @@ GR_API int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, 
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
  * GR_ERR_FULL       unordered_bytes_max is reached; try again after host.writable
+ * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
  * GR_ERR_HALTED     the member has halted
  */
 GR_API int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t part_count,
@@ -105,6 +109,8 @@ GR_API int gr_group_sendable(gr_group *group, gr_member_id to);
 /* Lets time pass: due at gr_group_deadline(), harmless at any other time.
  *
  * GR_OK             done
+ * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
  * GR_ERR_HALTED     the member has halted
  */
 GR_API int gr_group_poll(gr_group *group, gr_time now);
@@ -115,6 +121,7 @@ GR_API int gr_group_poll(gr_group *group, gr_time now);
  * GR_ERR_INVALID      `to` is no other member of the group
  * GR_ERR_NOT_LEADER   this member does not lead
  * GR_ERR_UNREACHABLE  `to` has been silent for an election timeout
+ * GR_ERR_REENTRANT    called from inside host.send or host.flush; nothing happened
  * GR_ERR_HALTED       the member has halted
  */
 GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
@@ -126,16 +133,20 @@ GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
  * and flush; (2) deliver, in seqno order; (3) leader; (4) writable; and again until nothing
  * is due. Call it once at the end of each turn of the loop.
  *
- * GR_OK             nothing more is due now
+ * GR_OK             nothing more is due now, or, if callbacks cause ever more work, a limit of
+ *                   rounds is reached and gr_group_deadline() is past: come back at once
+ * GR_ERR_INVALID    `group` is NULL
  * GR_ERR_REENTRANT  called from inside a callback; nothing happened
  * GR_ERR_HALTED     the member has halted, now or before: see gr_group_halt_reason()
  */
 GR_API int gr_group_dispatch(gr_group *group);
 
-/* When gr_group_poll() is due next, in the host's time; GR_TIME_NEVER when halted. */
+/* When gr_group_poll() and gr_group_dispatch() are due next, in the host's time; in the past if
+ * at once; GR_TIME_NEVER when halted, or if `group` is NULL. */
 GR_API gr_time gr_group_deadline(const gr_group *group);
 
-/* Why the member halted: GR_OK while it has not, else the error that did it. `text`, if not
+/* Why the member halted: GR_OK while it has not, else the error that did it; GR_ERR_INVALID if
+ * `group` is NULL. `text`, if not
  * NULL, is set to a sentence that names the invariant, or the callback, or what to do;
  * static. A halted member is silent, which the others see as a crash; only the queries and
  * gr_group_free() are of use. */

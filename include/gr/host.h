@@ -4,9 +4,10 @@
  *
  * Two kinds of callbacks. The acting ones (send, flush, deliver, leader, writable) run only
  * inside gr_group_dispatch(), on the thread that called it, in the order that it documents.
- * Inside them the host may call the inputs (gr_group_broadcast() and so on) and the queries,
- * but neither gr_group_dispatch() nor gr_group_free(), which answer GR_ERR_REENTRANT. The
- * observing ones (log, trace) may run in any call and must not call the group.
+ * Inside deliver, leader and writable the host may call the inputs (gr_group_broadcast() and
+ * so on) and the queries; inside send and flush, while frames are out, only the queries and
+ * gr_group_sendable(). gr_group_dispatch() and gr_group_free() answer GR_ERR_REENTRANT in all
+ * of them. The observing ones (log, trace) may run in any call and must not call the group.
  */
 #ifndef GR_HOST_H
 #define GR_HOST_H

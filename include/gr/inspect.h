@@ -19,7 +19,7 @@ enum gr_role {
   GR_ROLE_LEADER = 4
 };
 
-/* This member's marks. Set `size` to sizeof(gr_status) before the call. */
+/* This member's marks; of a halted one, as they were then. Set `size` to sizeof(gr_status) before the call. */
 typedef struct gr_status {
   size_t size;
   gr_member_id self;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What can be set. Zero means the default everywhere but in the four fields that have none.
- * Values out of range are refused with the name of the field.
+ * What can be set. Zero means the default everywhere but in the four fields that have
+ * none. Values out of range are refused with the name of the field.
  */
 #ifndef GR_OPTIONS_H
 #define GR_OPTIONS_H
@@ -12,61 +12,67 @@
 extern "C" {
 #endif
 
-/* Set `size` to sizeof(gr_options) and everything else to zero before filling it in. Fields
- * are only ever appended. The library copies all of it, the founders included. */
+/* Set `size` to sizeof(gr_options) and everything else to zero before filling it in.
+ * Fields are only ever appended. The library copies all of it, the founders included. */
 typedef struct gr_options {
   size_t size;
 
   /* -- no defaults -- */
 
-  gr_uuid group_id;             /* not all zero; the same at all members */
-  gr_member_id self;            /* this member: one of the founders */
-  const gr_member_id *founders; /* all members; the same set at all of them, in any order */
-  size_t founder_count;         /* 1 to GR_MEMBERS_MAX */
-  /* The group's one source of chance, which must differ at every start of a process: it also
-   * names the incarnation, by which the others notice that a process lost its memory. Not 0. */
+  gr_uuid group_id;  /* not all zero; the same at all members */
+  gr_member_id self; /* this member: one of the founders */
+  const gr_member_id
+      *founders;        /* all members; the same set at all of them, in any order */
+  size_t founder_count; /* 1 to GR_MEMBERS_MAX */
+  /* The group's one source of chance, which must differ at every start of a process: it
+   * also names the incarnation, by which the others notice that a process lost its
+   * memory. Not 0. */
   uint64_t seed;
 
   /* -- limits: memory is reserved from them at creation -- */
 
-  uint64_t message_bytes_max;  /* largest message; default 64 MiB; 1 KiB to 1 GiB. Equal at all */
-  uint64_t fragment_bytes_max; /* larger messages travel in pieces of this size; default 1 MiB,
-                                  or what fits a batch; 256 B to batch_bytes_max - 64.
-                                  Equal at all members */
-  uint64_t batch_bytes_max;    /* largest batch of messages; default 1 MiB + 64; 1 KiB to 16 MiB.
-                                  Equal at all members */
-  uint64_t unordered_bytes_max; /* own bytes not yet delivered here, beyond which a broadcast is
-                                   answered with GR_ERR_FULL; default 16 MiB; at least
-                                   batch_bytes_max, up to 4 GiB */
-  uint64_t cache_bytes_max;     /* payload kept for members that lag, over all lanes. Default:
-                                   256 MiB, or what the lanes need at least, if that is more:
-                                   members * (2 * (message_bytes_max + unordered_bytes_max) +
-                                   6 * batch_bytes_max). Up to 1 TiB */
-  uint64_t log_slots_max;       /* decisions kept for members that lag; default 65,536; 2,048 to
-                                   16,777,216 */
-  uint64_t slots_in_flight_max; /* proposals of a leader that are not yet chosen; default 32;
-                                   1 to 1,024 */
+  uint64_t message_bytes_max; /* largest message; default 64 MiB; 1 KiB to 1 GiB. Equal at
+                                 all */
+  uint64_t fragment_bytes_max; /* larger messages travel in pieces of this size; default 1
+                                  MiB, or what fits a batch; 256 B to batch_bytes_max
+                                  - 64. Equal at all members */
+  uint64_t batch_bytes_max; /* largest batch of messages; default 1 MiB + 64; 1 KiB to 16
+                               MiB. Equal at all members */
+  uint64_t unordered_bytes_max; /* own bytes not yet delivered here, beyond which a
+                                   broadcast is answered with GR_ERR_FULL; default 16 MiB;
+                                   at least batch_bytes_max, up to 4 GiB. Equal at all
+                                   members */
+  uint64_t
+      cache_bytes_max;    /* payload kept for members that lag, over all lanes. Default:
+                             256 MiB, or what the lanes need at least, if that is more:
+                             about members * 2 * (message_bytes_max +
+                             unordered_bytes_max) with some batches to spare. Up to 1 TiB */
+  uint64_t log_slots_max; /* decisions kept for members that lag; default 65,536; 4,096 to
+                             16,777,216 */
+  uint64_t slots_in_flight_max; /* proposals of a leader that are not yet chosen; default
+                                   32; 1 to 1,024 */
 
   /* -- times, in nanoseconds -- */
 
   gr_time heartbeat_interval_ns; /* default 100 ms; 1 ms to 10 s */
   gr_time election_timeout_ns;   /* silence of the leader that starts an election; default
                                     300 ms; at least 2 heartbeat intervals, up to 1 h */
-  gr_time gap_timeout_ns;        /* how long something known to be missing may be on its way
-                                    before it is asked for; default 5 ms; 10 us to 10 s */
-  gr_time retry_timeout_ns;      /* how long an answer may take before it is asked for again;
-                                    default 30 ms; 100 us to 10 s */
+  gr_time gap_timeout_ns;   /* how long something known to be missing may be on its way
+                               before it is asked for; default 5 ms; 10 us to 10 s */
+  gr_time retry_timeout_ns; /* how long an answer may take before it is asked for again;
+                               default 30 ms; 100 us to 10 s */
 } gr_options;
 
 /* Checks the options and fills in the defaults of the fields that are zero, so that what
- * holds can be printed. `field`, if not NULL, is set to the offending field's name (static),
- * or to NULL.
+ * holds can be printed. `field`, if not NULL, is set to the offending field's name
+ * (static), or to NULL.
  *
  * GR_OK           all in range; defaults filled in
  * GR_ERR_INVALID  `*field` is out of range; nothing changed
  * GR_ERR_VERSION  `size` is larger than this library knows, and the rest is not zero
  */
-GR_API int gr_options_check(gr_options *options, const char **field);
+GR_API
+int gr_options_check(gr_options *options, const char **field);
 
 #ifdef __cplusplus
 }

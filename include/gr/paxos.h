@@ -12,6 +12,8 @@
  *     while (gr_paxos_frame(paxos, to, &frame)) send it, then gr_paxos_frame_sent(paxos, to);
  *   while (gr_paxos_delivery(paxos, &delivery)) take it, then gr_paxos_delivered(paxos);
  *
+ * Between gr_paxos_frame() and gr_paxos_frame_sent() no other call may come.
+ *
  * Delivering may make more frames due (the room that it frees may let a batch go): repeat
  * until neither has anything.
  */

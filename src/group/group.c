@@ -23,7 +23,9 @@ struct gr_group {
   gr_host host;
   gr_allocator allocator;
   bool dispatching;
+  bool sending; /* frames are out that point into the cache: no input may change it */
   bool halt_told;
+  bool unfinished;     /* the last dispatch stopped at its limit of rounds */
   gr_member_id leader; /* as last told to the host */
   struct peer peers[GR_MEMBERS_MAX];
   size_t peer_count;
@@ -94,12 +96,15 @@ int gr_group_free(gr_group *group) {
 /* ---- inputs ---- */
 
 int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, gr_time now) {
-  return group ? gr_paxos_receive(group->paxos, from, frame, now) : GR_ERR_INVALID;
+  if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
+  return gr_paxos_receive(group->paxos, from, frame, now);
 }
 
 int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t part_count,
                        gr_time now, uint64_t *number) {
   if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
   return gr_paxos_broadcast(group->paxos, parts, part_count, now, number);
 }
 
@@ -115,11 +120,15 @@ int gr_group_sendable(gr_group *group, gr_member_id to) {
 }
 
 int gr_group_poll(gr_group *group, gr_time now) {
-  return group ? gr_paxos_poll(group->paxos, now) : GR_ERR_INVALID;
+  if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
+  return gr_paxos_poll(group->paxos, now);
 }
 
 int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now) {
-  return group ? gr_paxos_transfer(group->paxos, to, now) : GR_ERR_INVALID;
+  if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
+  return gr_paxos_transfer(group->paxos, to, now);
 }
 
 /* ---- output ---- */
@@ -144,9 +153,11 @@ static bool send_to(gr_group *group, struct peer *peer) {
 
 static bool send_all(gr_group *group) {
   bool sent = false;
+  group->sending = true;
   for (size_t i = 0; i < group->peer_count; i++)
     sent = send_to(group, &group->peers[i]) || sent;
   if (sent && group->host.flush) group->host.flush(group->host.context);
+  group->sending = false;
   return sent;
 }
 
@@ -164,12 +175,13 @@ static bool deliver_all(gr_group *group) {
   return delivered;
 }
 
-static void tell_leader(gr_group *group) {
+static bool tell_leader(gr_group *group) {
   gr_status status = {.size = sizeof(status)};
   gr_paxos_status(group->paxos, &status);
-  if (status.leader == group->leader) return;
+  if (status.leader == group->leader) return false;
   group->leader = status.leader;
   if (group->host.leader) group->host.leader(group->host.context, status.leader);
+  return true;
 }
 
 static bool tell_writable(gr_group *group) {
@@ -189,20 +201,27 @@ static void tell_halt(gr_group *group) {
                       &(gr_trace_event){.kind = GR_TRACE_HALT, .value = error});
 }
 
+/* Rounds of one dispatch at most. A group of one, or a transport that takes everything at
+ * once, could go on for ever with a host that answers each delivery with a broadcast. */
+#define DISPATCH_ROUNDS_MAX 64
+
 int gr_group_dispatch(gr_group *group) {
   if (!group) return GR_ERR_INVALID;
   if (group->dispatching) return GR_ERR_REENTRANT;
   group->dispatching = true;
   int error;
   bool acted;
+  uint32_t rounds = 0;
   do {
     error = gr_paxos_flush(group->paxos);
     if (error != GR_OK) break;
     acted = send_all(group);
     acted = deliver_all(group) || acted;
-    tell_leader(group);
+    if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) break;
+    acted = tell_leader(group) || acted;
     acted = tell_writable(group) || acted;
-  } while (acted);
+  } while (acted && ++rounds < DISPATCH_ROUNDS_MAX);
+  group->unfinished = error == GR_OK && acted;
   if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) {
     error = GR_ERR_HALTED;
     tell_halt(group);
@@ -212,7 +231,9 @@ int gr_group_dispatch(gr_group *group) {
 }
 
 gr_time gr_group_deadline(const gr_group *group) {
-  return group ? gr_paxos_deadline(group->paxos) : GR_TIME_NEVER;
+  if (!group) return GR_TIME_NEVER;
+  gr_time deadline = gr_paxos_deadline(group->paxos);
+  return group->unfinished && deadline != GR_TIME_NEVER ? 0 : deadline;
 }
 
 int gr_group_halt_reason(const gr_group *group, const char **text) {

@@ -78,13 +78,13 @@ void gr_candidate_receive(struct gr_paxos *p, uint32_t from,
   struct gr_peer *peer = &p->peers[from];
   if (!collecting(p) || gr_ballot_compare(promise->ballot, p->promised) != 0) return;
   if (peer->chosen < promise->chosen) peer->chosen = promise->chosen;
+  if (promise->from < peer->promised_next) return; /* a repeat */
   if (promise->log_first > promise->from ||
       promise->end > p->prepare_from + GR_PROMISE_SLOTS_MAX) {
     give_up(p);
     return;
   }
-  if (promise->from != peer->promised_next)
-    return; /* a repeat, or one before it is missing */
+  if (promise->from > peer->promised_next) return; /* one before it is missing */
   for (uint32_t k = 0; k < promise->count; k++) {
     gr_slot slot = promise->from + k;
     bool chosen = slot <= promise->chosen;
@@ -95,7 +95,8 @@ void gr_candidate_receive(struct gr_paxos *p, uint32_t from,
     if (!chosen) gr_cut_want(p, &value.cut, from);
   }
   peer->promised_next += promise->count;
-  if (p->reported_end < promise->end) p->reported_end = promise->end;
+  /* As far as it has reported: its promise may never become complete. */
+  if (p->reported_end < peer->promised_next) p->reported_end = peer->promised_next;
   peer->promise_complete = peer->promised_next == promise->end;
   gr_candidate_advance(p);
 }
@@ -141,6 +142,13 @@ static bool reported_held(const struct gr_paxos *p) {
   return true;
 }
 
+/* I-LOG-2: there is room for all re-proposals, if need be at the laggards' cost. */
+static bool find_log_room(struct gr_paxos *p) {
+  while (p->reported_end > p->log_first + p->options.log_slots_max)
+    if (!gr_learner_evict(p)) return false;
+  return true;
+}
+
 void gr_candidate_advance(struct gr_paxos *p) {
   if (p->role != GR_ROLE_CANDIDATE) return;
   if (!p->reproposing) {
@@ -150,6 +158,10 @@ void gr_candidate_advance(struct gr_paxos *p) {
       return;
     }
     if (!reported_complete(p)) return;
+    if (!find_log_room(p)) {
+      give_up(p);
+      return;
+    }
     p->reproposing = true;
   }
   if (reported_held(p)) gr_proposer_begin(p, p->chosen + 1);

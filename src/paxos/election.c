@@ -67,11 +67,19 @@ static void prevote_begin(struct gr_paxos *p) {
   if (gr_memberset_majority(p->prevotes, p->voters)) gr_candidate_begin(p);
 }
 
-/* A leader without a majority can have nothing chosen, and its followers should know. */
+/* It hears us too, as far as echoes tell, which come late by some heartbeats. */
+static bool hears_us(const struct gr_paxos *p, const struct gr_peer *peer) {
+  gr_time since = peer->hears > p->leads_since ? peer->hears : p->leads_since;
+  return p->now - since < 2 * p->options.election_timeout_ns;
+}
+
+/* A leader that does not reach a majority, both ways, can have nothing chosen; its
+ * followers should know. */
 static void check_majority(struct gr_paxos *p) {
   gr_memberset heard = gr_memberset_one(p->self);
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self && gr_peer_reachable(p, i)) heard |= gr_memberset_one(i);
+    if (i != p->self && gr_peer_reachable(p, i) && hears_us(p, &p->peers[i]))
+      heard |= gr_memberset_one(i);
   if (!gr_memberset_majority(heard, p->voters)) gr_election_step_down(p);
 }
 
@@ -100,13 +108,15 @@ void gr_election_answer(const struct gr_paxos *p, uint32_t to,
                p->now - p->leader_heard >= p->options.election_timeout_ns);
   bool near = prevote->chosen + 1 >= p->log_first &&
               prevote->chosen + GR_SLOTS_UNDECIDED_MAX >= p->chosen;
-  *answer = (struct gr_prevote_answer){prevote->ballot, p->promised, lost && near};
+  *answer = (struct gr_prevote_answer){prevote->ballot, prevote->asking, p->promised,
+                                       lost && near};
 }
 
 void gr_election_receive_answer(struct gr_paxos *p, uint32_t from,
                                 const struct gr_prevote_answer *answer) {
   gr_election_see(p, answer->promised);
   if (p->role != GR_ROLE_PREVOTE || !answer->granted ||
+      answer->asking != p->counters.prevotes_started ||
       gr_ballot_compare(answer->ballot, p->prevote_ballot) != 0)
     return;
   p->prevotes |= gr_memberset_one(from);

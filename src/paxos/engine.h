@@ -77,9 +77,11 @@ struct gr_peer {
   /* meeting: see heartbeat.c */
   uint64_t incarnation; /* which process of it we know; 0: none yet */
   bool confirmed;       /* that process knows us */
-  bool refuses;         /* that process knows another process of ours */
+  gr_time
+      refuses_since; /* since when that process says to know another of ours; 0: not so */
 
   gr_time heard; /* 0: never */
+  gr_time hears; /* it heard us then or later: our latest stamp that it echoed */
   gr_time round_trip;
   uint64_t stamp;      /* its last time stamp, to be echoed */
   gr_time stamp_since; /* when that came */
@@ -96,6 +98,7 @@ struct gr_peer {
   uint32_t due;               /* enum gr_due */
   struct gr_offer offer;      /* what gr_paxos_frame() gave last */
   uint64_t data_next;         /* next batch of the own lane */
+  bool serve_next;            /* own batches and those served take turns */
   gr_slot accept_next;        /* next proposal, if we lead */
   gr_time accept_retry;       /* when to repeat those it has not acknowledged */
   struct gr_prevote prevote;  /* the one to be answered */
@@ -134,7 +137,8 @@ struct gr_paxos {
   struct gr_gap *lane_gaps;
   uint64_t broadcasts;      /* own messages taken */
   uint64_t unordered_bytes; /* of them, not yet delivered here */
-  bool refused_full;        /* a broadcast was refused since the last writable */
+  bool refused_full;        /* a broadcast was refused since the last writable: */
+  uint64_t refused_bytes;   /* the smallest was of so many bytes */
 
   /* acceptor */
   gr_ballot promised;
@@ -180,6 +184,7 @@ struct gr_paxos {
 
   /* leader */
   gr_slot proposed;
+  gr_time leads_since;
   uint64_t proposed_upto[GR_MEMBERS_MAX]; /* by lane, over all proposals */
   uint32_t transfer_to;                   /* GR_NOBODY: nobody */
   gr_time transfer_until;
@@ -200,8 +205,9 @@ static inline void gr_emit(const struct gr_paxos *p, gr_trace_event event) {
   p->trace(p->trace_context, &event);
 }
 
-/* Time as the host says; it never goes back. */
+/* Time as the host says; it never goes back, and adding to it never wraps. */
 static inline void gr_latch(struct gr_paxos *p, gr_time now) {
+  if (now > GR_TIME_NEVER / 2) now = GR_TIME_NEVER / 2;
   if (p->now < now) p->now = now;
 }
 
@@ -209,6 +215,13 @@ static inline void gr_latch(struct gr_paxos *p, gr_time now) {
 static inline bool gr_peer_reachable(const struct gr_paxos *p, uint32_t index) {
   const struct gr_peer *peer = &p->peers[index];
   return peer->heard != 0 && p->now - peer->heard < p->options.election_timeout_ns;
+}
+
+/* How long an answer of this member may take before it is asked for again; of nobody in
+ * particular: GR_NOBODY. */
+static inline gr_time gr_retry_timeout(const struct gr_paxos *p, uint32_t index) {
+  gr_time twice = index == GR_NOBODY ? 0 : 2 * p->peers[index].round_trip;
+  return twice > p->options.retry_timeout_ns ? twice : p->options.retry_timeout_ns;
 }
 
 /* Makes a frame due to all others. */

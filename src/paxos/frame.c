@@ -3,6 +3,7 @@
 
 #include "base/crc32c.h"
 #include "base/xxh64.h"
+#include "paxos/ballot.h"
 
 #include <gr/version.h>
 
@@ -280,18 +281,21 @@ bool gr_accepted_decode(struct gr_reader *reader, const struct gr_roster *roster
 
 void gr_prevote_encode(struct gr_writer *writer, const struct gr_prevote *prevote) {
   ballot_encode(writer, prevote->ballot);
+  gr_write_u64(writer, prevote->asking);
   gr_write_u64(writer, prevote->chosen);
 }
 
 bool gr_prevote_decode(struct gr_reader *reader, const struct gr_roster *roster,
                        struct gr_prevote *prevote) {
   return ballot_decode(reader, roster, &prevote->ballot) &&
+         count_decode(reader, &prevote->asking) &&
          count_decode(reader, &prevote->chosen) && gr_reader_done(reader);
 }
 
 void gr_prevote_answer_encode(struct gr_writer *writer,
                               const struct gr_prevote_answer *answer) {
   ballot_encode(writer, answer->ballot);
+  gr_write_u64(writer, answer->asking);
   ballot_encode(writer, answer->promised);
   gr_write_u8(writer, answer->granted);
 }
@@ -299,6 +303,7 @@ void gr_prevote_answer_encode(struct gr_writer *writer,
 bool gr_prevote_answer_decode(struct gr_reader *reader, const struct gr_roster *roster,
                               struct gr_prevote_answer *answer) {
   if (!ballot_decode(reader, roster, &answer->ballot) ||
+      !count_decode(reader, &answer->asking) ||
       !ballot_or_none_decode(reader, roster, &answer->promised))
     return false;
   uint8_t granted = gr_read_u8(reader);
@@ -404,10 +409,12 @@ bool gr_log_value_decode(struct gr_reader *reader, const struct gr_roster *roste
 }
 
 bool gr_log_values_check(struct gr_reader reader, const struct gr_roster *roster,
-                         uint32_t count) {
+                         uint32_t count, gr_ballot highest) {
   struct gr_log_value value;
   for (uint32_t i = 0; i < count; i++)
-    if (!gr_log_value_decode(&reader, roster, &value)) return false;
+    if (!gr_log_value_decode(&reader, roster, &value) ||
+        gr_ballot_compare(value.ballot, highest) > 0)
+      return false;
   return gr_reader_done(&reader);
 }
 

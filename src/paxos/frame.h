@@ -106,11 +106,14 @@ struct gr_accepted {
 
 struct gr_prevote {
   gr_ballot ballot; /* the one that the sender would use */
+  uint64_t
+      asking; /* counts the sender's pre-votes, so that late answers are told apart */
   gr_slot chosen;
 };
 
 struct gr_prevote_answer {
   gr_ballot ballot;   /* as asked */
+  uint64_t asking;    /* as asked */
   gr_ballot promised; /* the answerer's */
   bool granted;
 };
@@ -220,9 +223,9 @@ void gr_log_value_encode(struct gr_writer *writer, const struct gr_roster *roste
                          const struct gr_log_value *value);
 bool gr_log_value_decode(struct gr_reader *reader, const struct gr_roster *roster,
                          struct gr_log_value *value);
-/* True if `count` values and nothing else are left. */
+/* True if `count` values and nothing else are left, none of a ballot above `highest`. */
 bool gr_log_values_check(struct gr_reader reader, const struct gr_roster *roster,
-                         uint32_t count);
+                         uint32_t count, gr_ballot highest);
 
 /* Bytes of one value with `lanes` lanes. */
 size_t gr_log_value_bytes(uint32_t lanes);

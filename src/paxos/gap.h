@@ -14,6 +14,7 @@ struct gr_gap {
   uint64_t have;   /* what we had when the watch began, or when we last asked */
   gr_time since;
   uint32_t attempt; /* how often we have asked in this watch */
+  gr_time retry;    /* how long the answer may take */
 };
 
 /* Begins, goes on with or ends the watch. */
@@ -32,14 +33,15 @@ static inline void gr_gap_watch(struct gr_gap *gap, uint64_t have, uint64_t want
 }
 
 /* When to ask; GR_TIME_NEVER without a watch. */
-static inline gr_time gr_gap_deadline(const struct gr_gap *gap, gr_time patience,
-                                      gr_time retry) {
+static inline gr_time gr_gap_deadline(const struct gr_gap *gap, gr_time patience) {
   if (gap->target == 0) return GR_TIME_NEVER;
-  return gap->since + (gap->attempt == 0 ? patience : retry);
+  return gap->since + (gap->attempt == 0 ? patience : gap->retry);
 }
 
-/* We ask now. */
-static inline void gr_gap_asked(struct gr_gap *gap, uint64_t have, gr_time now) {
+/* We ask now, somebody whose answer may take until `retry` from now. */
+static inline void gr_gap_asked(struct gr_gap *gap, uint64_t have, gr_time now,
+                                gr_time retry) {
+  gap->retry = retry;
   gap->have = have;
   gap->since = now;
   gap->attempt++;

@@ -53,12 +53,22 @@ void gr_heartbeat_form(struct gr_paxos *p) {
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_FORMED});
 }
 
+/* One member that says so again and again is believed too, or two processes that were
+ * started anew together would wait for ever. */
+#define REFUSED_TIMEOUTS 10
+
 /* Others that took part with a former process of this member refuse this one for ever. */
 static void check_replaced(struct gr_paxos *p) {
   gr_memberset refusing = 0;
-  for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self && p->peers[i].refuses) refusing |= gr_memberset_one(i);
-  if (gr_memberset_majority(refusing, p->voters & ~gr_memberset_one(p->self)))
+  bool lasting = false;
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    const struct gr_peer *peer = &p->peers[i];
+    if (i == p->self || peer->refuses_since == 0) continue;
+    refusing |= gr_memberset_one(i);
+    if (p->now - peer->refuses_since >= REFUSED_TIMEOUTS * p->options.election_timeout_ns)
+      lasting = true;
+  }
+  if (lasting || gr_memberset_majority(refusing, p->voters & ~gr_memberset_one(p->self)))
     GR_HALT(
         &p->halt, GR_ERR_REPLACED,
         "the others know a former process of this member, which took part in the group; "
@@ -72,10 +82,15 @@ static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
   if (peer->incarnation != incarnation) {
     peer->incarnation = incarnation;
     peer->confirmed = false;
+    peer->stamp = 0;
     peer->due |= GR_DUE_HEARTBEAT;
   }
-  peer->refuses = heartbeat->formed && known != p->roster.incarnation;
-  if (peer->refuses) {
+  bool refuses = heartbeat->formed && known != p->roster.incarnation;
+  if (!refuses)
+    peer->refuses_since = 0;
+  else if (peer->refuses_since == 0)
+    peer->refuses_since = p->now;
+  if (refuses) {
     check_replaced(p);
   } else if (known == p->roster.incarnation) {
     peer->confirmed = true;
@@ -94,7 +109,7 @@ void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
   if (order > 0 || (order == 0 && accepted > peer->accepted)) {
     peer->promised = promised;
     peer->accepted = accepted;
-    peer->accept_retry = p->now + p->options.retry_timeout_ns; /* it makes progress */
+    peer->accept_retry = p->now + gr_retry_timeout(p, from); /* it makes progress */
   }
   if (peer->chosen < chosen) peer->chosen = chosen;
   if (peer->delivered < delivered) peer->delivered = delivered;
@@ -137,6 +152,8 @@ int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from, uint64_t incarnation
   if (!p->formed) meet(p, from, incarnation, heartbeat);
   if (peer->incarnation != incarnation) return GR_ERR_STALE;
   peer->heard = p->now;
+  if (peer->hears < heartbeat->echo && heartbeat->echo <= p->now)
+    peer->hears = heartbeat->echo;
   if (peer->stamp < heartbeat->stamp) {
     peer->stamp = heartbeat->stamp;
     peer->stamp_since = p->now;

@@ -161,6 +161,7 @@ static bool batch_continues(struct gr_fragments *fragments, uint64_t seq,
 }
 
 static void batch_drop(struct gr_lane *lane, uint64_t seq) {
+  lane->full = false;
   struct gr_kept_batch *batch = gr_lane_place(lane, seq);
   batch->bytes = NULL;
   block_release(lane, batch->block);
@@ -194,7 +195,7 @@ bool gr_lane_has_room(const struct gr_lane *lane, const struct gr_lane_limits *l
   uint64_t places = gr_ring_capacity(&lane->ring) - gr_ring_count(&lane->ring);
   if (places < pieces + 1) return false;
   if (lane->open && block_fits(lane, lane->block,
-                               GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES + bytes))
+                               lane->open_size + pieces * GR_ENTRY_HEADER_BYTES + bytes))
     return true;
   uint64_t headers = pieces * (GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES);
   return lane->blocks_max - lane->blocks >=
@@ -202,16 +203,15 @@ bool gr_lane_has_room(const struct gr_lane *lane, const struct gr_lane_limits *l
 }
 
 /* Opens a batch with room for one entry of `bytes`. */
-static void batch_open(struct gr_lane *lane, uint64_t bytes) {
+static bool batch_open(struct gr_lane *lane, uint64_t bytes) {
   uint64_t needed = GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES + bytes;
-  bool open = block_open(lane, &lane->block, false, needed);
-  GR_CHECK(open);
-  (void)open;
+  if (!block_open(lane, &lane->block, false, needed)) return false;
   struct gr_block *block = block_of(lane, lane->block);
   block->batches++;
   lane->open = gr_pool_bytes(lane->pool, lane->block) + block->used;
   lane->open_size = GR_BATCH_HEADER_BYTES;
   lane->open_messages = 0;
+  return true;
 }
 
 bool gr_lane_close(struct gr_lane *lane, const struct gr_roster *roster, uint32_t self) {
@@ -236,7 +236,7 @@ static uint8_t *entry_room(struct gr_lane *lane, const struct gr_roster *roster,
   uint64_t needed = (uint64_t)GR_ENTRY_HEADER_BYTES + bytes;
   if (lane->open && !block_fits(lane, lane->block, lane->open_size + needed))
     gr_lane_close(lane, roster, self);
-  if (!lane->open) batch_open(lane, bytes);
+  if (!lane->open && !batch_open(lane, bytes)) return NULL;
   uint8_t *at = lane->open + lane->open_size;
   gr_store_u32(at, bytes | (more ? GR_ENTRY_MORE : 0));
   lane->open_size += (uint32_t)needed;
@@ -260,7 +260,7 @@ static void gather(uint8_t *to, uint64_t bytes, const gr_slice **part, size_t *o
   }
 }
 
-void gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
+bool gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
                     const struct gr_lane_limits *limits, uint32_t self,
                     const gr_slice *parts, uint64_t bytes) {
   const gr_slice *part = parts;
@@ -271,8 +271,10 @@ void gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
         left < limits->fragment_bytes_max ? left : limits->fragment_bytes_max;
     left -= piece;
     uint8_t *to = entry_room(lane, roster, self, (uint32_t)piece, left > 0);
+    if (!to) return false;
     gather(to, piece, &part, &offset);
   } while (left > 0);
+  return true;
 }
 
 /* ---- every lane ---- */

@@ -58,6 +58,7 @@ struct gr_lane {
 
   uint64_t held;     /* every batch from first to here is there */
   uint64_t wanted;   /* batches up to here are known to exist */
+  bool full;         /* what comes next found no room; until something is forgotten */
   uint64_t ordered;  /* delivered up to here */
   uint64_t trim;     /* batches up to here may be forgotten, once delivered */
   uint64_t messages; /* delivered */
@@ -127,9 +128,9 @@ void gr_lane_unpark(struct gr_lane *lane);
 bool gr_lane_has_room(const struct gr_lane *lane, const struct gr_lane_limits *limits,
                       uint64_t bytes);
 
-/* Appends a message to the open batch, closing it and opening others as they fill. There
- * must be room. */
-void gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
+/* Appends a message to the open batch, closing it and opening others as they fill. False
+ * if there was no room after all: check with gr_lane_has_room() before. */
+bool gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
                     const struct gr_lane_limits *limits, uint32_t self,
                     const gr_slice *parts, uint64_t bytes);
 

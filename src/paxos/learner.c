@@ -57,6 +57,10 @@ bool gr_learner_learn(struct gr_paxos *p, gr_slot slot,
     gr_acceptor_promise(p, value->ballot);
     gr_election_rearm(p);
   }
+  if (!GR_ENSURE(
+          &p->halt, p->role != GR_ROLE_LEADER || slot <= p->proposed,
+          "I-LRN-2: nothing is chosen in a ballot that its leader did not propose"))
+    return false;
   if (!gr_log_write(p, slot, value->ballot, &value->cut)) return false;
   gr_slot_at(&p->log, slot)->chosen = true;
   p->chosen = slot;

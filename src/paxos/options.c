@@ -81,11 +81,6 @@ struct gr_lane_limits gr_options_lane_limits(const gr_options *options) {
                                  options->batch_bytes_max};
 }
 
-uint64_t gr_options_block_bytes(const gr_options *options) {
-  return (options->batch_bytes_max + GR_CARVE_ALIGNMENT - 1) / GR_CARVE_ALIGNMENT *
-         GR_CARVE_ALIGNMENT;
-}
-
 /* Fields whose range depends on others. */
 static const char *check_dependent(gr_options *options) {
   uint64_t fragment_most = options->batch_bytes_max - BATCH_OVERHEAD;
@@ -99,7 +94,7 @@ static const char *check_dependent(gr_options *options) {
   if (options->election_timeout_ns < 2 * options->heartbeat_interval_ns)
     return "election_timeout_ns";
   struct gr_lane_limits limits = gr_options_lane_limits(options);
-  uint64_t least = options->founder_count * gr_options_block_bytes(options) *
+  uint64_t least = options->founder_count * options->batch_bytes_max *
                    gr_lane_blocks_min(&limits, options->unordered_bytes_max);
   if (options->cache_bytes_max == 0)
     options->cache_bytes_max = least > 256 * MIB ? least : 256 * MIB;

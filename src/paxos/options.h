@@ -13,7 +13,4 @@ int gr_options_copy(gr_options *copy, const gr_options *options);
 /* Of options that have been checked. */
 struct gr_lane_limits gr_options_lane_limits(const gr_options *options);
 
-/* The size of the pool's blocks: one batch. */
-uint64_t gr_options_block_bytes(const gr_options *options);
-
 #endif

@@ -47,7 +47,8 @@ static void offer_accepted(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 }
 
 static void offer_prevote(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
-  struct gr_prevote prevote = {p->prevote_ballot, p->chosen};
+  struct gr_prevote prevote = {p->prevote_ballot, p->counters.prevotes_started,
+                               p->chosen};
   struct gr_writer writer = begin(p, GR_FRAME_PREVOTE);
   gr_prevote_encode(&writer, &prevote);
   offer(p, &p->peers[to], &writer,
@@ -222,7 +223,8 @@ static bool offer_served(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   for (uint32_t i = 0; peer->serving_lanes != 0; i++) {
     if (!gr_memberset_has(peer->serving_lanes, i)) continue;
     struct gr_serving *serving = &peer->serving[i];
-    if (serving->from < p->lanes[i].ring.first) serving->from = p->lanes[i].ring.first;
+
+    /* NULL also if it has been forgotten: what follows it would be of no use. */
     const struct gr_kept_batch *batch = gr_lane_batch(&p->lanes[i], serving->from);
     if (serving->from <= serving->upto && batch) {
       offer_batch(p, peer, batch,
@@ -276,8 +278,9 @@ bool gr_paxos_frame(gr_paxos *p, gr_member_id to, gr_frame *frame) {
   if (index == p->roster.count || index == p->self) return false;
   bool offered = p->peers[index].due != 0 && offer_due(p, index, frame);
   if (!offered && p->formed)
-    offered = offer_accept(p, index, frame) || offer_data(p, index, frame) ||
-              offer_served(p, index, frame);
+    offered = offer_accept(p, index, frame) ||
+              (p->peers[index].serve_next && offer_served(p, index, frame)) ||
+              offer_data(p, index, frame) || offer_served(p, index, frame);
   return offered && !gr_halted(p);
 }
 
@@ -290,7 +293,7 @@ void gr_paxos_frame_sent(gr_paxos *p, gr_member_id to) {
   peer->due &= ~offer->done;
   if (offer->type == GR_FRAME_ACCEPT) {
     if (peer->accept_next == p->chosen + 1)
-      peer->accept_retry = p->now + p->options.retry_timeout_ns;
+      peer->accept_retry = p->now + gr_retry_timeout(p, index);
     peer->accept_next++;
   } else if (offer->type == GR_FRAME_PROMISE) {
     peer->promise_next = offer->next;
@@ -308,9 +311,11 @@ void gr_paxos_frame_sent(gr_paxos *p, gr_member_id to) {
                                 .slot = p->chosen + 1});
   } else if (offer->type == GR_FRAME_DATA && offer->serving) {
     peer->serving[offer->lane].from++;
+    peer->serve_next = false;
     p->counters.data_repaired++;
   } else if (offer->type == GR_FRAME_DATA) {
     peer->data_next++;
+    peer->serve_next = true;
   }
   p->counters.frames_sent++;
   p->counters.bytes_sent += offer->bytes;

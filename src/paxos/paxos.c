@@ -22,7 +22,7 @@ struct sizes {
 static struct sizes sizes_of(const gr_options *options) {
   struct gr_lane_limits limits = gr_options_lane_limits(options);
   struct sizes sizes = {.members = (uint32_t)options->founder_count,
-                        .block_bytes = gr_options_block_bytes(options)};
+                        .block_bytes = options->batch_bytes_max};
   sizes.lane_blocks =
       (uint32_t)(options->cache_bytes_max / options->founder_count / sizes.block_bytes);
   sizes.lane_batches =
@@ -80,7 +80,8 @@ size_t gr_paxos_footprint(const gr_options *options) {
 static uint64_t roster_tag(const struct gr_roster *roster, const gr_options *options) {
   uint64_t tag = gr_xxh64(options->group_id.bytes, sizeof(options->group_id.bytes), 0);
   uint64_t fields[] = {options->message_bytes_max, options->fragment_bytes_max,
-                       options->batch_bytes_max, roster->count};
+                       options->batch_bytes_max, options->unordered_bytes_max,
+                       roster->count};
   uint8_t bytes[sizeof(uint64_t)];
   for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
     gr_store_u64(bytes, fields[i]);
@@ -217,10 +218,15 @@ int gr_paxos_broadcast(gr_paxos *p, const gr_slice *parts, size_t part_count, gr
   gr_latch(p, now);
   if (bytes > p->options.message_bytes_max) return GR_ERR_TOO_LARGE;
   if (!find_room(p, bytes)) {
+    if (!p->refused_full || p->refused_bytes > bytes) p->refused_bytes = bytes;
     p->refused_full = true;
     return GR_ERR_FULL;
   }
-  gr_lane_append(&p->lanes[p->self], &p->roster, &p->limits, p->self, parts, bytes);
+  if (!GR_ENSURE(&p->halt,
+                 gr_lane_append(&p->lanes[p->self], &p->roster, &p->limits, p->self,
+                                parts, bytes),
+                 "I-LANE-2: a lane that has room takes the message"))
+    return GR_ERR_HALTED;
   p->unordered_bytes += bytes + GR_ENTRY_HEADER_BYTES;
   p->counters.messages_broadcast++;
   p->broadcasts++;
@@ -230,7 +236,9 @@ int gr_paxos_broadcast(gr_paxos *p, const gr_slice *parts, size_t part_count, gr
 
 bool gr_paxos_writable(gr_paxos *p) {
   if (!p || gr_halted(p) || !p->refused_full) return false;
+  /* Not before it is worth a turn, nor before what was refused would be taken. */
   if (p->unordered_bytes > p->options.unordered_bytes_max / 2) return false;
+  if (!find_room(p, p->refused_bytes)) return false;
   p->refused_full = false;
   return true;
 }

@@ -33,6 +33,7 @@ static void begin_marks(struct gr_paxos *p) {
 void gr_proposer_begin(struct gr_paxos *p, gr_slot start) {
   p->role = GR_ROLE_LEADER;
   p->leader = p->self;
+  p->leads_since = p->now;
   p->started = true;
   p->start = start;
   p->accepted = p->proposed = start - 1;
@@ -88,7 +89,7 @@ void gr_proposer_poll(struct gr_paxos *p) {
     if (i == p->self || peer->accept_next <= first_unacknowledged(p, peer)) continue;
     if (p->now < peer->accept_retry) continue;
     peer->accept_next = first_unacknowledged(p, peer);
-    peer->accept_retry = p->now + p->options.retry_timeout_ns;
+    peer->accept_retry = p->now + gr_retry_timeout(p, i);
     p->counters.accepts_resent++;
   }
 }

@@ -63,7 +63,7 @@ static int receive_prepare(struct gr_paxos *p, uint32_t from, struct gr_reader *
 static int receive_promise(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_promise promise;
   if (!gr_promise_decode(body, &p->roster, &promise) ||
-      !gr_log_values_check(*body, &p->roster, promise.count))
+      !gr_log_values_check(*body, &p->roster, promise.count, promise.ballot))
     return GR_ERR_MALFORMED;
   gr_candidate_receive(p, from, &promise, body);
   return GR_OK;
@@ -85,8 +85,9 @@ static int receive_fetch_log(struct gr_paxos *p, uint32_t from, struct gr_reader
 
 static int receive_log(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_log_run run;
+  const gr_ballot highest = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
   if (!gr_log_run_decode(body, &run) ||
-      !gr_log_values_check(*body, &p->roster, run.count))
+      !gr_log_values_check(*body, &p->roster, run.count, highest))
     return GR_ERR_MALFORMED;
   gr_repair_receive_log(p, from, &run, body);
   return GR_OK;

@@ -47,25 +47,27 @@ static uint32_t data_holder(const struct gr_paxos *p, uint32_t lane,
 
 /* R18: nothing is on its way from an origin that is silent. */
 static gr_time data_patience(const struct gr_paxos *p, uint32_t lane) {
-  return gr_peer_reachable(p, lane) ? p->options.gap_timeout_ns : 0;
+  if (!gr_peer_reachable(p, lane)) return 0;
+  gr_time round_trip = p->peers[lane].round_trip;
+  return round_trip > p->options.gap_timeout_ns ? round_trip : p->options.gap_timeout_ns;
 }
 
 static gr_time data_deadline(const struct gr_paxos *p, uint32_t lane) {
   const struct gr_lane *wanting = &p->lanes[lane];
   const struct gr_gap *gap = &p->lane_gaps[lane];
-  if (wanting->wanted <= wanting->held) return GR_TIME_NEVER;
+  if (wanting->wanted <= wanting->held || wanting->full) return GR_TIME_NEVER;
   if (gap->target <= wanting->held) return p->now; /* not watched yet */
-  return gr_gap_deadline(gap, data_patience(p, lane), p->options.retry_timeout_ns);
+  return gr_gap_deadline(gap, data_patience(p, lane));
 }
 
 static void poll_lane(struct gr_paxos *p, uint32_t index) {
   struct gr_lane *lane = &p->lanes[index];
   struct gr_gap *gap = &p->lane_gaps[index];
-  gr_gap_watch(gap, lane->held, lane->wanted, p->now);
-  if (p->now < gr_gap_deadline(gap, data_patience(p, index), p->options.retry_timeout_ns))
-    return;
+  /* What would find no room is not asked for. */
+  gr_gap_watch(gap, lane->held, lane->full ? lane->held : lane->wanted, p->now);
+  if (p->now < gr_gap_deadline(gap, data_patience(p, index))) return;
   uint32_t holder = data_holder(p, index, gap);
-  gr_gap_asked(gap, lane->held, p->now);
+  gr_gap_asked(gap, lane->held, p->now, gr_retry_timeout(p, holder));
   if (holder == GR_NOBODY) return;
   p->peers[holder].fetch_lanes |= gr_memberset_one(index);
   p->peers[holder].due |= GR_DUE_FETCH_DATA;
@@ -80,7 +82,9 @@ static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
      * lies beyond it. */
     if (gr_learner_evict(p)) continue;
     gr_lane_unpark(lane);
-    return gr_lane_keep(lane, batch);
+    kept = gr_lane_keep(lane, batch);
+    lane->full = kept == GR_KEEP_NO_ROOM;
+    return kept;
   }
 }
 
@@ -115,7 +119,7 @@ void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
                                   const struct gr_fetch_data *fetch) {
   struct gr_peer *peer = &p->peers[from];
   uint64_t held = p->lanes[fetch->lane].held;
-  if (fetch->from > held) return;
+  if (fetch->from > held || !gr_lane_batch(&p->lanes[fetch->lane], fetch->from)) return;
   peer->serving[fetch->lane] =
       (struct gr_serving){fetch->from, fetch->upto < held ? fetch->upto : held};
   peer->serving_lanes |= gr_memberset_one(fetch->lane);
@@ -149,18 +153,15 @@ static uint32_t slot_holder(const struct gr_paxos *p, uint32_t attempt) {
 static gr_time slots_deadline(const struct gr_paxos *p) {
   if (slots_wanted(p) <= p->chosen) return GR_TIME_NEVER;
   if (p->log_gap.target <= p->chosen) return p->now; /* not watched yet */
-  return gr_gap_deadline(&p->log_gap, p->options.gap_timeout_ns,
-                         p->options.retry_timeout_ns);
+  return gr_gap_deadline(&p->log_gap, p->options.gap_timeout_ns);
 }
 
 static void poll_slots(struct gr_paxos *p) {
   struct gr_gap *gap = &p->log_gap;
   gr_gap_watch(gap, p->chosen, slots_wanted(p), p->now);
-  if (p->now <
-      gr_gap_deadline(gap, p->options.gap_timeout_ns, p->options.retry_timeout_ns))
-    return;
+  if (p->now < gr_gap_deadline(gap, p->options.gap_timeout_ns)) return;
   uint32_t holder = slot_holder(p, gap->attempt);
-  gr_gap_asked(gap, p->chosen, p->now);
+  gr_gap_asked(gap, p->chosen, p->now, gr_retry_timeout(p, holder));
   if (holder != GR_NOBODY) p->peers[holder].due |= GR_DUE_FETCH_LOG;
 }
 
@@ -190,15 +191,41 @@ void gr_repair_receive_log(struct gr_paxos *p, uint32_t from,
 
 /* ---- left behind ---- */
 
-/* Nobody of a majority keeps what we need next. */
+/* The first slot that we cannot deliver with what we have. */
+static gr_slot first_lacking(const struct gr_paxos *p) {
+  gr_slot slot = p->delivered + 1;
+  for (; slot <= p->chosen; slot++) {
+    const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
+    if (!gr_cut_held(p, entry->lanes, entry->upto)) break;
+  }
+  return slot;
+}
+
+/* Silent for so many election timeouts, a member no longer counts as one that may help.
+ */
+#define GIVEN_UP_TIMEOUTS 10
+
+static bool given_up(const struct gr_paxos *p, const struct gr_peer *peer) {
+  return p->now - peer->heard >= GIVEN_UP_TIMEOUTS * p->options.election_timeout_ns;
+}
+
+/* A majority has forgotten what we need next, and nobody else is there to ask. */
 static bool left_behind(const struct gr_paxos *p) {
   gr_memberset gone = 0;
   for (uint32_t i = 0; i < p->roster.count; i++) {
-    if (i == p->self || !gr_peer_reachable(p, i)) continue;
-    if (p->peers[i].log_first <= p->delivered + 1) return false;
-    gone |= gr_memberset_one(i);
+    const struct gr_peer *peer = &p->peers[i];
+    if (i == p->self) continue;
+    if (peer->log_first > p->delivered + 1)
+      gone |= gr_memberset_one(i);
+    else if (!given_up(p, peer))
+      return false;
   }
-  return gr_memberset_majority(gone | gr_memberset_one(p->self), p->voters) && gone != 0;
+  if (gone == 0 || !gr_memberset_majority(gone | gr_memberset_one(p->self), p->voters))
+    return false;
+  gr_slot lacking = first_lacking(p);
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (gr_memberset_has(gone, i) && p->peers[i].log_first <= lacking) return false;
+  return true;
 }
 
 /* What is on its way may still save us, so the verdict waits for an election timeout. */
