@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Swarm testing: a seed switches each kind of trouble on or off and draws how bad it is,
+ * so that some runs have much of one kind and nothing of the others. (Groce et al.:
+ * Swarm Testing, ISSTA 2012.) A profile fixes what it is about.
+ */
+#include "config.h"
+
+#include "chance.h"
+
+#include <string.h>
+
+static const char *const profile_names[] = {
+#define SIM_PROFILE_NAME(name, text) #name,
+    SIM_PROFILE_LIST(SIM_PROFILE_NAME)
+#undef SIM_PROFILE_NAME
+};
+
+const char *sim_profile_name(enum sim_profile profile) {
+  return profile_names[profile];
+}
+
+enum sim_profile sim_profile_of(const char *name) {
+  uint32_t i = 0;
+  while (i < SIM_PROFILE_COUNT && strcmp(profile_names[i], name) != 0) i++;
+  return (enum sim_profile)i;
+}
+
+const char *sim_fault_name(enum sim_fault fault) {
+  static const char *const names[] = {"partition",  "isolate",      "cut",
+                                      "flap",       "reset",        "slow-link",
+                                      "crash",      "restart",      "pause",
+                                      "clock-jump", "transfer",     "old-frames",
+                                      "garbage",    "lose-majority"};
+  return names[fault];
+}
+
+/* True for one in `among`. */
+static bool one_in(struct gr_random *random, uint64_t among) {
+  return gr_random_below(random, among) == 0;
+}
+
+static uint32_t rate(struct gr_random *random, uint64_t most_ppm) {
+  return (uint32_t)sim_spread(random, 100, most_ppm);
+}
+
+/* ---- the group's options ---- */
+
+static void draw_sizes(struct gr_random *random, struct sim_config *config) {
+  gr_options *options = &config->options;
+  bool large = config->profile == SIM_PROFILE_large;
+  options->message_bytes_max = large ? sim_spread(random, 65536, SIM_MESSAGE_BYTES_MAX)
+                                     : 1024 * sim_between(random, 1, 8);
+  options->batch_bytes_max =
+      large ? sim_spread(random, 16384, 131072) : sim_spread(random, 1024, 16384);
+  uint64_t most = options->batch_bytes_max - 64;
+  options->fragment_bytes_max = one_in(random, 2) ? most : sim_spread(random, 256, most);
+  options->unordered_bytes_max =
+      options->batch_bytes_max * sim_spread(random, 1, large ? 8 : 32);
+  config->size_usual = (uint32_t)sim_spread(random, 8, 512);
+  config->size_rare =
+      (uint32_t)(one_in(random, 3) ? options->message_bytes_max
+                                   : sim_spread(random, 64, options->message_bytes_max));
+  if (large) config->size_usual = config->size_rare / 2;
+}
+
+/* Enough that nobody is ever left behind, or, if that may be, as little as is allowed. */
+static void set_cache(struct sim_config *config) {
+  gr_options *options = &config->options;
+  uint64_t lane = options->message_bytes_max + options->unordered_bytes_max;
+  /* The library says what is enough by its default; half of it and more is tried. */
+  uint64_t least =
+      config->members * (2 * lane + 8 * options->batch_bytes_max + 160 * 1024);
+  uint64_t sent = config->budget * (config->size_usual + config->size_rare / 16 + 128);
+  options->cache_bytes_max =
+      config->may_fall_behind ? least : least + 4 * config->members * sent;
+  options->log_slots_max = config->may_fall_behind ? 4096 : 65536;
+}
+
+static void draw_times(struct gr_random *random, struct sim_config *config) {
+  gr_options *options = &config->options;
+  if (one_in(random, 3)) return; /* the defaults */
+  options->heartbeat_interval_ns = sim_spread(random, 10 * SIM_MS, 200 * SIM_MS);
+  options->election_timeout_ns =
+      options->heartbeat_interval_ns * sim_between(random, 2, 6);
+  options->gap_timeout_ns = sim_spread(random, SIM_MS / 10, 20 * SIM_MS);
+  options->retry_timeout_ns = sim_spread(random, SIM_MS, 100 * SIM_MS);
+}
+
+static void draw_options(struct gr_random *random, struct sim_config *config) {
+  gr_options *options = &config->options;
+  *options = (gr_options){.size = sizeof(*options), .group_id = {{1, 2, 3}}};
+  options->slots_in_flight_max = one_in(random, 2) ? 0 : sim_spread(random, 1, 1024);
+  draw_times(random, config);
+  draw_sizes(random, config);
+  set_cache(config);
+}
+
+/* ---- the world ---- */
+
+static void draw_network(struct gr_random *random, struct sim_config *config) {
+  enum sim_profile profile = config->profile;
+  config->delay = (enum sim_delay)gr_random_below(random, 3);
+  config->delay_ns = sim_spread(random, SIM_MS / 50, 20 * SIM_MS);
+  config->cut_kills = one_in(random, 2);
+  if (profile == SIM_PROFILE_tcp || (profile != SIM_PROFILE_lossy && one_in(random, 3)))
+    config->in_order = true;
+  bool lossy = profile == SIM_PROFILE_lossy;
+  if (!config->in_order && (lossy || one_in(random, 2)))
+    config->loss_ppm = rate(random, 300000);
+  if (!config->in_order && (lossy || one_in(random, 2)))
+    config->duplicate_ppm = rate(random, 300000);
+  if (lossy || one_in(random, 4)) config->damage_ppm = rate(random, 50000);
+  if (one_in(random, 4)) config->busy_ppm = rate(random, 200000);
+  if (one_in(random, 4)) {
+    config->bytes_per_ms = sim_spread(random, 256, 16384);
+    config->queue_ns = sim_spread(random, SIM_MS, 50 * SIM_MS);
+    if (profile == SIM_PROFILE_large) config->bytes_per_ms *= 16;
+  }
+}
+
+static void draw_processes(struct gr_random *random, struct sim_config *config) {
+  bool pause = config->profile == SIM_PROFILE_pause;
+  bool clock = config->profile == SIM_PROFILE_clock;
+  if (one_in(random, 2)) config->turn_delay_ns = sim_spread(random, 1000, 2 * SIM_MS);
+  if (pause || one_in(random, 4)) {
+    config->turn_cost_ns = sim_spread(random, 1000, SIM_MS / 2);
+    config->slow_members = (uint32_t)gr_random_next(random);
+  }
+  config->inputs_max = (uint32_t)sim_spread(random, 1, 256);
+  if (one_in(random, 4)) config->skip_dispatch_ppm = rate(random, 300000);
+  if (one_in(random, 2)) config->odd_poll_ppm = SIM_PPM;
+  if (clock || one_in(random, 3)) config->clock_spread = 100;
+  if (clock && one_in(random, 3)) config->clock_spread = 480;
+  if (clock || one_in(random, 8)) config->backward_ppm = rate(random, 100000);
+}
+
+/* Faults that each profile always has; the swarm adds others by chance. */
+static void profile_faults(struct sim_config *config) {
+  static const struct {
+    enum sim_profile profile;
+    enum sim_fault faults[4];
+    uint32_t count;
+  } table[] = {
+      {SIM_PROFILE_tcp, {SIM_FAULT_RESET, SIM_FAULT_SLOW_LINK, SIM_FAULT_PARTITION}, 3},
+      {SIM_PROFILE_lossy, {SIM_FAULT_GARBAGE, SIM_FAULT_OLD_FRAMES}, 2},
+      {SIM_PROFILE_partition,
+       {SIM_FAULT_PARTITION, SIM_FAULT_ISOLATE, SIM_FAULT_CUT, SIM_FAULT_FLAP},
+       4},
+      {SIM_PROFILE_crash, {SIM_FAULT_CRASH, SIM_FAULT_RESTART}, 2},
+      {SIM_PROFILE_pause, {SIM_FAULT_PAUSE}, 1},
+      {SIM_PROFILE_clock, {SIM_FAULT_CLOCK_JUMP}, 1},
+      {SIM_PROFILE_quorum_loss, {SIM_FAULT_LOSE_MAJORITY}, 1},
+      {SIM_PROFILE_tiny, {SIM_FAULT_PAUSE, SIM_FAULT_PARTITION, SIM_FAULT_ISOLATE}, 3},
+      {SIM_PROFILE_form, {SIM_FAULT_CRASH, SIM_FAULT_RESTART, SIM_FAULT_RESTART}, 3},
+  };
+  for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+    if (table[i].profile != config->profile) continue;
+    for (uint32_t k = 0; k < table[i].count; k++)
+      config->fault_weights[table[i].faults[k]] += 8;
+  }
+}
+
+static void draw_faults(struct gr_random *random, struct sim_config *config) {
+  profile_faults(config);
+  for (uint32_t i = 0; i < SIM_FAULT_LOSE_MAJORITY; i++)
+    if (one_in(random, config->profile == SIM_PROFILE_swarm ? 2 : 6))
+      config->fault_weights[i] += (uint16_t)sim_between(random, 1, 8);
+  config->fault_every_ns = sim_spread(random, 20 * SIM_MS, SIM_SECOND);
+  config->fault_lasts_ns = sim_spread(random, 10 * SIM_MS, SIM_SECOND);
+  config->faults_early = config->profile == SIM_PROFILE_form ||
+                         (config->profile == SIM_PROFILE_swarm && one_in(random, 12));
+  if (config->faults_early)
+    config->fault_every_ns = sim_spread(random, SIM_MS, 50 * SIM_MS);
+  config->remains = (enum sim_remains)gr_random_below(random, 3);
+}
+
+static void draw_load(struct gr_random *random, struct sim_config *config) {
+  config->idle_ns = sim_spread(random, 5 * SIM_MS, 500 * SIM_MS);
+  config->burst_max = (uint32_t)sim_spread(random, 1, 32);
+  config->budget = sim_between(random, 20, 400);
+  if (one_in(random, 4)) config->nested_ppm = rate(random, 200000);
+  config->safety_ns = sim_spread(random, SIM_SECOND, 8 * SIM_SECOND);
+  if (config->profile == SIM_PROFILE_large) config->budget = sim_between(random, 4, 24);
+  if (config->profile == SIM_PROFILE_tiny) {
+    config->budget = 4000;
+    config->idle_ns = sim_spread(random, SIM_MS, 20 * SIM_MS);
+  }
+}
+
+static uint32_t draw_members(struct gr_random *random, enum sim_profile profile) {
+  if (profile == SIM_PROFILE_calm) return 5;
+  if (profile == SIM_PROFILE_swarm && one_in(random, 20))
+    return (uint32_t)sim_between(random, 1, 2);
+  return (uint32_t)sim_between(random, 3, SIM_MEMBERS_MAX);
+}
+
+/* A group that is mostly idle, as most are, on a network that does no harm. */
+static void set_calm(struct sim_config *config) {
+  config->delay = SIM_DELAY_UNIFORM;
+  config->delay_ns = SIM_MS / 4;
+  config->in_order = true;
+  config->inputs_max = 256;
+  config->turn_delay_ns = SIM_MS / 50;
+  config->idle_ns = 5 * SIM_SECOND;
+  config->burst_max = 16;
+  config->budget = 2000;
+  config->size_usual = 256;
+  config->size_rare = 1024;
+  config->safety_ns = 100 * SIM_SECOND;
+  config->remains = SIM_REMAINS_WHOLE;
+  config->options = (gr_options){.size = sizeof(gr_options),
+                                 .group_id = {{1, 2, 3}},
+                                 .message_bytes_max = 65536,
+                                 .batch_bytes_max = 16384,
+                                 .unordered_bytes_max = 65536,
+                                 .cache_bytes_max = UINT64_C(32) << 20};
+}
+
+void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64_t seed,
+                     uint32_t members) {
+  struct gr_random random = {seed ^ (uint64_t)profile << 56};
+  *config = (struct sim_config){.profile = profile, .seed = seed};
+  uint32_t drawn = draw_members(&random, profile);
+  config->members = members > 0 ? members : drawn;
+  if (profile == SIM_PROFILE_calm) {
+    set_calm(config);
+    return;
+  }
+  config->may_fall_behind = profile == SIM_PROFILE_tiny;
+  draw_network(&random, config);
+  draw_processes(&random, config);
+  draw_faults(&random, config);
+  draw_load(&random, config);
+  draw_options(&random, config);
+}

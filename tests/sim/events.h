@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What will happen, in the order of time; what happens at one time, in the order in which
+ * it was planned. A heap with four children to a node: shallow, and siblings lie in two
+ * cache lines.
+ */
+#ifndef SIM_EVENTS_H
+#define SIM_EVENTS_H
+
+#include "memory.h"
+
+enum sim_event_kind {
+  SIM_EVENT_FRAME,    /* arrives: frame */
+  SIM_EVENT_TURN,     /* a member's loop runs */
+  SIM_EVENT_TIMER,    /* a member's deadline, as known when this was planned */
+  SIM_EVENT_WORKLOAD, /* a member has messages to broadcast */
+  SIM_EVENT_SENDABLE, /* member can send to `other` again */
+  SIM_EVENT_FAULT,    /* the next fault begins */
+  SIM_EVENT_CUT,      /* a flapping link goes: value = its mask */
+  SIM_EVENT_HEAL,     /* links can be used again: value = their mask */
+  SIM_EVENT_RESUME,   /* a paused member goes on */
+  SIM_EVENT_CHECK     /* the liveness phase looks whether it is done */
+};
+
+struct sim_event {
+  gr_time at;
+  uint64_t order;
+  union {
+    struct sim_frame *frame;
+    uint64_t value;
+  };
+  enum sim_event_kind kind;
+  uint8_t member;
+  uint8_t other;
+};
+
+struct sim_events {
+  struct sim_event *heap;
+  size_t count;
+  size_t capacity;
+  uint64_t next_order;
+};
+
+void sim_events_add(struct sim_events *events, struct sim_event event);
+/* Takes the next one; false if there is none. */
+bool sim_events_take(struct sim_events *events, struct sim_event *event);
+
+#endif

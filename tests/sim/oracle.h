@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The oracle: sees all members at once, is told everything that they do, and knows what
+ * must always hold. It shares no code and no state with the library. The invariants have
+ * the names of doc/protocol.md:
+ *
+ *   A1 agreement      one message at each seqno, in one slot, at all members
+ *   A2 integrity      only what was broadcast, once, byte for byte
+ *   A3 order          seqnos without gap; each origin's messages in their order, no gap
+ *   A4 chosen         known to be chosen only if a majority accepted it in one ballot;
+ *                     one leader a ballot; promises and marks never go back
+ *   A8 quorum         nothing is delivered that no majority can have seen
+ *   A10 bounds        memory within the options
+ *   I-MEET-1          no member takes part with two processes of another one
+ *   HALT              nobody halts but for a reason that the run gives
+ *
+ * A9, liveness, is checked by the run: see run.c.
+ */
+#ifndef SIM_ORACLE_H
+#define SIM_ORACLE_H
+
+#include "content.h"
+
+#include <gr/group.h>
+#include <gr/inspect.h>
+
+#define SIM_MEMBERS_MAX 7
+#define SIM_GENERATIONS_MAX 4
+
+struct sim_submission {
+  gr_time at;
+  uint32_t size;
+};
+
+/* One process of a member, by generation. What it broadcast outlives it. */
+struct sim_author {
+  struct sim_submission *submissions; /* number n is at n - 1 */
+  uint64_t count;
+  uint64_t capacity;
+};
+
+/* What the oracle knows of a member's present process. */
+struct sim_witness {
+  uint32_t generation;
+  bool live; /* neither crashed nor halted */
+  gr_time born;
+  gr_time formed; /* 0: not yet */
+  gr_seqno seqno;
+  uint64_t numbers[SIM_MEMBERS_MAX]; /* delivered of each origin */
+  gr_ballot promised;
+  gr_status status; /* as of its last turn */
+};
+
+/* The place of a message in the one order. */
+struct sim_ordered {
+  gr_slot slot;
+  uint64_t number;
+  uint32_t size;
+  uint8_t origin;
+  uint8_t generation;
+};
+
+/* How far members accepted in a ballot. */
+struct sim_ballot {
+  gr_ballot ballot;
+  bool led;
+  gr_slot accepted[SIM_MEMBERS_MAX];
+};
+
+/* What a run's options promise. */
+struct sim_bounds {
+  uint64_t cache_bytes_max;
+  uint64_t unordered_bytes_max;
+  uint64_t message_bytes_max;
+  bool may_fall_behind;
+};
+
+struct sim_failure {
+  const char *invariant; /* NULL: none */
+  gr_time at;
+  char text[256];
+};
+
+struct sim_oracle {
+  const struct sim_content *content;
+  uint32_t members;
+  struct sim_bounds bounds;
+  gr_time now; /* set by the run before anything is told */
+  struct sim_failure failure;
+
+  struct sim_author authors[SIM_MEMBERS_MAX][SIM_GENERATIONS_MAX];
+  struct sim_witness witnesses[SIM_MEMBERS_MAX];
+
+  struct sim_ordered *order; /* seqno s is at s - 1 */
+  uint64_t order_count;
+  uint64_t order_capacity;
+  uint64_t numbers[SIM_MEMBERS_MAX]; /* of each origin, in the order so far */
+
+  struct sim_ballot *ballots; /* as they were first heard of */
+  uint64_t ballot_count;
+  uint64_t ballot_capacity;
+  gr_slot chosen; /* a majority accepted every slot up to here */
+
+  /* Since when no majority can hear of what a member broadcasts, even through others;
+   * GR_TIME_NEVER if one can. */
+  gr_time lonely_since[SIM_MEMBERS_MAX];
+
+  uint64_t digest;
+};
+
+/* A new run. Keeps the memory of the one before. */
+void sim_oracle_begin(struct sim_oracle *oracle, const struct sim_content *content,
+                      uint32_t members, struct sim_bounds bounds);
+void sim_oracle_release(struct sim_oracle *oracle);
+
+/* Notes what is wrong; the first thing counts. */
+void sim_oracle_fail(struct sim_oracle *oracle, const char *invariant, const char *format,
+                     ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- what members do; `member` is an index, its id is one higher ---- */
+
+void sim_oracle_born(struct sim_oracle *oracle, uint32_t member, uint32_t generation);
+void sim_oracle_died(struct sim_oracle *oracle, uint32_t member);
+void sim_oracle_broadcast(struct sim_oracle *oracle, uint32_t member, uint64_t number,
+                          uint32_t size);
+/* `slot` is the one that is being delivered. */
+void sim_oracle_deliver(struct sim_oracle *oracle, uint32_t member,
+                        const gr_delivery *delivery, gr_slot slot);
+void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
+                      const gr_trace_event *event);
+/* The marks after a turn. */
+void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
+                       const gr_status *status);
+void sim_oracle_halt(struct sim_oracle *oracle, uint32_t member, int error,
+                     const char *text);
+
+/* Somebody who lives takes part. */
+bool sim_oracle_begun(const struct sim_oracle *oracle);
+/* The member's process lives and takes part, or can still come to. */
+bool sim_oracle_able(const struct sim_oracle *oracle, uint32_t member);
+
+/* Something that must be the same when the run is repeated. */
+void sim_oracle_digest(struct sim_oracle *oracle, uint64_t value);
+
+/* Links changed. Bit `to` of links[from]: frames get from `from` to `to`. `healed`: some
+ * link works again, or a member has begun to take part, so old isolation proves nothing.
+ */
+void sim_oracle_links(struct sim_oracle *oracle, const uint8_t *links, bool healed);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "simulation.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- lines ---- */
+
+static const char *frame_name(uint64_t type) {
+  static const char *const names[] = {
+      "?",        "HEARTBEAT",  "DATA",           "ACCEPT",
+      "ACCEPTED", "PREVOTE",    "PREVOTE_ANSWER", "PREPARE",
+      "PROMISE",  "FETCH_DATA", "FETCH_LOG",      "LOG",
+      "TRANSFER"};
+  return names[type < sizeof(names) / sizeof(names[0]) ? type : 0];
+}
+
+static void print_trace(const gr_trace_event *event) {
+  printf("%-11s", gr_trace_name(event->kind));
+  if (event->ballot.round)
+    printf(" ballot %" PRIu64 ".%" PRIu64, event->ballot.round, event->ballot.member);
+  if (event->slot) printf(" slot %" PRIu64, event->slot);
+  if (event->lane) printf(" lane %" PRIu64, event->lane);
+  if (event->member) printf(" member %" PRIu64, event->member);
+  if (event->value) printf(" %s", gr_error_name((int)event->value));
+}
+
+static void print_links(const struct sim_record *record) {
+  printf("%-11s", record->numbers.a ? "cut" : "heal");
+  for (uint32_t bit = 0; bit < 64; bit++)
+    if (record->numbers.b >> bit & 1) printf(" %u>%u", bit / 8 + 1, bit % 8 + 1);
+}
+
+static void print_record(const struct sim_record *record) {
+  printf("%12" PRIu64 ".%03" PRIu64 " us  ", record->at / 1000, record->at % 1000);
+  if (record->member == SIM_EVERYBODY)
+    printf("%-10s", "-");
+  else
+    printf("%-10u", record->member + 1);
+  switch (record->kind) {
+  case SIM_RECORD_TRACE:
+    print_trace(&record->trace);
+    break;
+  case SIM_RECORD_FRAME:
+    printf("receive     %s of %" PRIu64 ", %" PRIu64 " bytes%s",
+           frame_name(record->numbers.a), record->numbers.b, record->numbers.c,
+           record->numbers.d ? ", damaged" : "");
+    break;
+  case SIM_RECORD_DELIVERY:
+    printf("deliver     seqno %" PRIu64 ": message %" PRIu64 " of %" PRIu64 ", %" PRIu64
+           " bytes",
+           record->numbers.a, record->numbers.b, record->numbers.c, record->numbers.d);
+    break;
+  case SIM_RECORD_BROADCAST:
+    printf("broadcast   message %" PRIu64 ", %" PRIu64 " bytes", record->numbers.a,
+           record->numbers.b);
+    break;
+  case SIM_RECORD_LINKS:
+    print_links(record);
+    break;
+  case SIM_RECORD_NOTE:
+    printf("%s", record->text);
+    break;
+  }
+  putchar('\n');
+}
+
+/* ---- keeping ---- */
+
+static struct sim_record *next_record(struct sim_report *report) {
+  return &report->records[report->count++ & (SIM_RECORDS - 1)];
+}
+
+static void keep(struct sim_report *report, const struct sim_record *record) {
+  *next_record(report) = *record;
+  if (report->tracing) print_record(record);
+}
+
+void sim_report_trace(struct sim_report *report, gr_time at, uint32_t member,
+                      const gr_trace_event *event) {
+  keep(report, &(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_TRACE,
+                                    .member = member,
+                                    .trace = *event});
+}
+
+/* Too many to be kept. */
+void sim_report_frame(struct sim_report *report, gr_time at, uint32_t member,
+                      const struct sim_frame *frame) {
+  if (!report->tracing) return;
+  uint64_t type = frame->size > 3 ? frame->bytes[3] : 0;
+  print_record(&(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_FRAME,
+                                    .member = member,
+                                    .numbers = {type, frame->from + 1u, frame->size,
+                                                frame->damaged}});
+}
+
+void sim_report_delivery(struct sim_report *report, gr_time at, uint32_t member,
+                         const gr_delivery *delivery) {
+  keep(report, &(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_DELIVERY,
+                                    .member = member,
+                                    .numbers = {delivery->seqno, delivery->number,
+                                                delivery->origin, delivery->bytes}});
+}
+
+void sim_report_broadcast(struct sim_report *report, gr_time at, uint32_t member,
+                          uint64_t number, uint64_t size) {
+  keep(report, &(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_BROADCAST,
+                                    .member = member,
+                                    .numbers = {number, size, 0, 0}});
+}
+
+void sim_report_links(struct sim_report *report, gr_time at, bool cut, uint64_t mask) {
+  keep(report, &(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_LINKS,
+                                    .member = SIM_EVERYBODY,
+                                    .numbers = {cut, mask, 0, 0}});
+}
+
+void sim_report_note(struct sim_report *report, gr_time at, uint32_t member,
+                     const char *text) {
+  keep(report, &(struct sim_record){
+                   .at = at, .kind = SIM_RECORD_NOTE, .member = member, .text = text});
+}
+
+/* ---- what a seed decided ---- */
+
+static double milliseconds(gr_time time) {
+  return (double)time / (double)SIM_MS;
+}
+
+void sim_report_config(const struct sim_config *config) {
+  const gr_options *options = &config->options;
+  static const char *const delays[] = {"constant", "uniform", "exponential"};
+  static const char *const remains[] = {"cut", "whole", "mixed"};
+  printf("seed %" PRIu64 ", profile %s, %u members\n", config->seed,
+         sim_profile_name(config->profile), config->members);
+  printf("options  message %" PRIu64 ", fragment %" PRIu64 ", batch %" PRIu64
+         ", unordered %" PRIu64 ", cache %" PRIu64 ", log %" PRIu64 ", in flight %" PRIu64
+         "\n",
+         options->message_bytes_max, options->fragment_bytes_max,
+         options->batch_bytes_max, options->unordered_bytes_max, options->cache_bytes_max,
+         options->log_slots_max, options->slots_in_flight_max);
+  printf("         heartbeat %.3f ms, election %.3f ms, gap %.3f ms, retry %.3f ms\n",
+         milliseconds(options->heartbeat_interval_ns),
+         milliseconds(options->election_timeout_ns),
+         milliseconds(options->gap_timeout_ns), milliseconds(options->retry_timeout_ns));
+  printf("network  %s delay %.3f ms%s, loss %u, duplicates %u, damage %u, busy %u ppm, "
+         "%" PRIu64 " bytes/ms\n",
+         delays[config->delay], milliseconds(config->delay_ns),
+         config->in_order ? ", in order" : "", config->loss_ppm, config->duplicate_ppm,
+         config->damage_ppm, config->busy_ppm, config->bytes_per_ms);
+  printf(
+      "process  turn delay %.3f ms, cost %.3f ms (slow: %x), inputs %u, no dispatch %u, "
+      "odd polls %u, backward %u ppm, clocks differ by %u/1024\n",
+      milliseconds(config->turn_delay_ns), milliseconds(config->turn_cost_ns),
+      config->slow_members & ((1u << config->members) - 1), config->inputs_max,
+      config->skip_dispatch_ppm, config->odd_poll_ppm, config->backward_ppm,
+      config->clock_spread);
+  printf("load     idle %.3f ms, bursts to %u, budget %" PRIu64
+         ", sizes to %u, sometimes %u, nested %u ppm\n",
+         milliseconds(config->idle_ns), config->burst_max, config->budget,
+         config->size_usual, config->size_rare, config->nested_ppm);
+  printf("faults   for %.3f ms, every %.3f ms, last %.3f ms%s, remains %s:",
+         milliseconds(config->safety_ns), milliseconds(config->fault_every_ns),
+         milliseconds(config->fault_lasts_ns), config->faults_early ? ", early" : "",
+         remains[config->remains]);
+  for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+    if (config->fault_weights[i] > 0)
+      printf(" %s %u", sim_fault_name((enum sim_fault)i), config->fault_weights[i]);
+  putchar('\n');
+}
+
+/* ---- a failure ---- */
+
+static void print_states(const struct simulation *sim) {
+  static const char *const states[] = {"down", "up", "paused", "halted"};
+  printf("member  gen  state   role       leader  promised  accepted  chosen  delivered  "
+         "log_first   seqno  broadcast  unordered\n");
+  for (uint32_t i = 0; i < sim->members; i++) {
+    const struct sim_process *process = &sim->processes[i];
+    const gr_status *status = &process->status;
+    printf("%6u  %3u  %-6s  %-9s  %6" PRIu64 "  %6" PRIu64 ".%" PRIu64 "  %8" PRIu64
+           "  %6" PRIu64 "  %9" PRIu64 "  %9" PRIu64 "  %6" PRIu64 "  %9" PRIu64
+           "  %9" PRIu64 "\n",
+           i + 1, process->generation, states[process->state], gr_role_name(status->role),
+           status->leader, status->promised.round, status->promised.member,
+           status->accepted, status->chosen, status->delivered, status->log_first,
+           status->seqno, process->broadcasts, status->unordered_bytes);
+  }
+}
+
+void sim_report_failure(const struct simulation *sim) {
+  const struct sim_failure *failure = &sim->oracle.failure;
+  const struct sim_report *report = &sim->report;
+  printf("FAILED  %s at %" PRIu64 " us: %s\n", failure->invariant, failure->at / 1000,
+         failure->text);
+  if (!report->brief) {
+    sim_report_config(&sim->config);
+    print_states(sim);
+    printf("the last events:\n");
+    uint64_t first = report->count > 40 ? report->count - 40 : 0;
+    for (uint64_t i = first; i < report->count; i++)
+      print_record(&report->records[i & (SIM_RECORDS - 1)]);
+  }
+  printf("replay:  gr-sim --profile %s --seed %" PRIu64 "%s --trace\n",
+         sim_profile_name(sim->config.profile), sim->config.seed, sim->members_given);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a person sees of a run: with --trace a line for each event; after a failure the
+ * last of them.
+ */
+#ifndef SIM_REPORT_H
+#define SIM_REPORT_H
+
+#include "config.h"
+#include "memory.h"
+
+#define SIM_RECORDS 64 /* a power of two */
+
+enum sim_record_kind {
+  SIM_RECORD_TRACE,
+  SIM_RECORD_FRAME,
+  SIM_RECORD_DELIVERY,
+  SIM_RECORD_BROADCAST,
+  SIM_RECORD_LINKS,
+  SIM_RECORD_NOTE
+};
+
+/* An event as it is kept: made into text only when it is wanted. */
+struct sim_record {
+  gr_time at;
+  enum sim_record_kind kind;
+  uint32_t member;
+  union {
+    gr_trace_event trace;
+    struct {
+      uint64_t a, b, c, d;
+    } numbers;
+    const char *text;
+  };
+};
+
+/* The member of a note on the whole run. */
+#define SIM_EVERYBODY UINT32_MAX
+
+struct sim_report {
+  bool tracing;
+  bool brief; /* a failure is one line */
+  uint64_t count;
+  struct sim_record records[SIM_RECORDS];
+};
+
+void sim_report_trace(struct sim_report *report, gr_time at, uint32_t member,
+                      const gr_trace_event *event);
+void sim_report_frame(struct sim_report *report, gr_time at, uint32_t member,
+                      const struct sim_frame *frame);
+void sim_report_delivery(struct sim_report *report, gr_time at, uint32_t member,
+                         const gr_delivery *delivery);
+void sim_report_broadcast(struct sim_report *report, gr_time at, uint32_t member,
+                          uint64_t number, uint64_t size);
+/* Links are cut or healed: `mask` as in sim_network_cut(). */
+void sim_report_links(struct sim_report *report, gr_time at, bool cut, uint64_t mask);
+/* `text` is static. */
+void sim_report_note(struct sim_report *report, gr_time at, uint32_t member,
+                     const char *text);
+
+struct simulation;
+void sim_report_config(const struct sim_config *config);
+void sim_report_failure(const struct simulation *sim);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One run: a group of members in one thread under virtual time. Which file does what:
+ *
+ *   config.c    what the seed decides
+ *   events.c    what happens when
+ *   network.c   frames between members, and what becomes of them
+ *   process.c   members: their turns, clocks, crashes and pauses
+ *   workload.c  what they broadcast
+ *   faults.c    what goes wrong
+ *   oracle*.c   what must hold
+ *   run.c       the two phases of a run, and liveness
+ *   report.c    the trace, and what a failure looks like
+ *   memory.c    memory that is reused
+ *
+ * Members are known by index; a member's id in the group is one higher.
+ */
+#ifndef SIM_SIMULATION_H
+#define SIM_SIMULATION_H
+
+#include "chance.h"
+#include "config.h"
+#include "events.h"
+#include "report.h"
+
+enum sim_state { SIM_DOWN, SIM_UP, SIM_PAUSED, SIM_HALTED };
+
+/* From one member to another. */
+struct sim_link {
+  uint32_t cuts;   /* faults that cut it now */
+  uint32_t epoch;  /* of the connection */
+  gr_time up_at;   /* a broken connection is made anew then */
+  gr_time free_at; /* all that was sent has left then, at the link's speed */
+  gr_time last_at; /* the last arrival, for what comes in order */
+  gr_time slow_until;
+  bool blocked;    /* the sender was told "not now" */
+  uint64_t frames; /* sent */
+};
+
+struct sim_process {
+  struct simulation *sim; /* the callbacks' way back */
+  gr_group *group;
+  uint32_t index;
+  uint32_t generation;
+  enum sim_state state;
+  bool told_halt;
+
+  /* its clock: local = clock_local + (now - clock_base) * rate / 1024 */
+  gr_time clock_base;
+  gr_time clock_local;
+  uint64_t clock_rate;
+
+  struct sim_frame *inbox;
+  struct sim_frame **inbox_end;
+  bool turn_planned;
+  gr_time busy_until;
+  gr_time timer_at; /* when the earliest timer event comes; GR_TIME_NEVER: none */
+  gr_time turn_last;
+  uint32_t turns_at_once; /* turns since time went on: a loop that spins */
+  gr_time resume_at;
+
+  uint64_t broadcasts;
+  uint32_t burst;      /* messages still to be broadcast now */
+  uint32_t burst_size; /* of the one that was refused; UINT32_MAX: none */
+  bool full;           /* waits for writable */
+  gr_status status;
+};
+
+/* A heartbeat of a member of another group. */
+struct sim_foreign {
+  uint8_t bytes[1024];
+  size_t size;
+};
+
+struct simulation {
+  struct sim_config config;
+  const char *members_given; /* how to say it on the command line; or "" */
+  struct sim_memory *memory;
+  const struct sim_content *content;
+  struct sim_events events;
+  struct sim_oracle oracle;
+  struct sim_report report;
+  struct gr_random network_random;
+  struct gr_random process_random;
+  struct gr_random fault_random;
+  struct gr_random load_random;
+
+  gr_time now;
+  uint32_t members;
+  struct sim_process processes[SIM_MEMBERS_MAX];
+  struct sim_link links[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX]; /* [from][to] */
+  struct sim_frame *old_frames[16];                        /* copies, to arrive again */
+  bool faults_on;
+  bool met; /* once, all members took part */
+  const struct sim_foreign *foreign;
+  uint64_t event_count;
+  uint64_t turn_count;
+};
+
+/* ---- run.c ---- */
+
+struct sim_result {
+  uint64_t events;
+  gr_time virtual_ns;
+  uint64_t digest;
+  bool failed;
+  bool checked_liveness;
+};
+
+/* Runs one seed from its beginning to its end. */
+struct sim_result sim_run(struct simulation *sim, const struct sim_config *config);
+void sim_release(struct simulation *sim);
+void sim_foreign_make(struct sim_foreign *foreign);
+
+/* ---- network.c ---- */
+
+void sim_network_begin(struct simulation *sim);
+void sim_network_end(struct simulation *sim);
+/* host.send of the member `from`. */
+bool sim_network_send(struct simulation *sim, uint32_t from, uint32_t to,
+                      const gr_slice *parts, size_t part_count);
+void sim_network_arrive(struct simulation *sim, struct sim_frame *frame);
+void sim_network_sendable(struct simulation *sim, uint32_t from, uint32_t to);
+/* Sends bytes that nobody made as if `from` had. */
+void sim_network_inject(struct simulation *sim, uint32_t from, uint32_t to,
+                        const void *bytes, size_t size, bool damaged);
+/* Bit 8 * from + to of the mask: that link. */
+void sim_network_cut(struct simulation *sim, uint64_t mask, gr_time lasts);
+void sim_network_heal(struct simulation *sim, uint64_t mask);
+/* Breaks the connection in both directions. */
+void sim_network_reset(struct simulation *sim, uint32_t from, uint32_t to);
+/* Tells the oracle who can reach whom. */
+void sim_network_tell(struct simulation *sim, bool healed);
+/* All members can reach all again, without delays of long ago. */
+void sim_network_repair(struct simulation *sim);
+
+/* ---- process.c ---- */
+
+void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generation);
+void sim_process_crash(struct simulation *sim, uint32_t index);
+void sim_process_pause(struct simulation *sim, uint32_t index, gr_time lasts);
+void sim_process_resume(struct simulation *sim, uint32_t index);
+void sim_process_input(struct simulation *sim, struct sim_frame *frame);
+/* Something is to be done: plans a turn, or has it at once. */
+void sim_process_wake(struct sim_process *process);
+void sim_process_turn(struct simulation *sim, uint32_t index);
+void sim_process_timer(struct simulation *sim, const struct sim_event *event);
+void sim_process_jump(struct simulation *sim, uint32_t index, gr_time jump);
+/* The member's clock, as it shows it for this call. */
+gr_time sim_process_clock(struct sim_process *process);
+static inline bool sim_process_runs(const struct sim_process *process) {
+  return process->state == SIM_UP;
+}
+
+/* ---- workload.c ---- */
+
+void sim_workload_plan(struct simulation *sim, uint32_t index);
+void sim_workload_burst(struct simulation *sim, uint32_t index);
+/* In a turn: broadcasts what is left of the burst. */
+void sim_workload_turn(struct sim_process *process);
+/* In host.deliver. */
+void sim_workload_delivered(struct sim_process *process);
+
+/* ---- faults.c ---- */
+
+void sim_faults_plan(struct simulation *sim);
+void sim_faults_next(struct simulation *sim);
+/* One of several cuts that a fault planned. */
+void sim_faults_cut(struct simulation *sim, uint64_t mask);
+
+#endif
