@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_NS (UINT64_C(20) * 1000 * 1000 * 1000)
+#define PATIENCE_NS (UINT64_C(60) * 1000 * 1000 * 1000)
 
 void sleep_ms(unsigned milliseconds) {
   const struct timespec span = {.tv_sec = milliseconds / 1000,

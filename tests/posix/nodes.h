@@ -56,10 +56,10 @@ int cluster_start_one(struct cluster *cluster, size_t index, char *text,
 void cluster_start(struct cluster *cluster);
 void cluster_stop(struct cluster *cluster);
 
-/* Waits until `index` has `count` deliveries; false after 20 s. */
+/* Waits until `index` has `count` deliveries; false after 60 s. */
 bool await_deliveries(struct witness *witness, size_t count);
 
-/* Waits until `text` is in the log; false after 20 s. */
+/* Waits until `text` is in the log; false after 60 s. */
 bool await_log(struct witness *witness, const char *text);
 
 size_t deliveries(struct witness *witness);
