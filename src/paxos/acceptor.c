@@ -123,7 +123,9 @@ void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
                   accept->delivered);
   if (p->start == 0) p->start = accept->start;
   if (p->leader_chosen < accept->chosen) p->leader_chosen = accept->chosen;
-  if (p->stable < accept->stable) p->stable = accept->stable;
+  /* What is not delivered here is not delivered everywhere, whatever the leader says. */
+  gr_slot stable = accept->stable < p->delivered ? accept->stable : p->delivered;
+  if (p->stable < stable) p->stable = stable;
   gr_cut_want(p, &accept->cut, from);
   gr_slot base = p->started ? p->accepted : p->start - 1;
   if (accept->slot <= base)

@@ -206,10 +206,8 @@ void gr_learner_trim(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && p->peers[i].delivered < stable) stable = p->peers[i].delivered;
   if (p->stable < stable) p->stable = stable;
-  /* What is not delivered here is kept, whatever the leader says. */
-  gr_slot upto = p->stable < p->delivered ? p->stable : p->delivered;
-  if (p->log_first > upto) return;
-  while (p->log_first <= upto) drop_first_slot(p);
+  if (p->log_first > p->stable) return;
+  while (p->log_first <= p->stable) drop_first_slot(p);
   forget_batches(p);
 }
 
