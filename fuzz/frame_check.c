@@ -5,6 +5,7 @@
 #include "frame_check.h"
 
 #include "fuzz.h"
+#include "paxos/ballot.h"
 
 #include <string.h>
 
@@ -60,31 +61,40 @@ static bool prepare_codec(const struct gr_roster *roster, struct gr_reader *read
   return true;
 }
 
-/* The values of a run, and nothing else. */
-static bool values_codec(const struct gr_roster *roster, struct gr_reader *reader,
-                         uint32_t count, struct gr_writer *writer) {
+/* The values of a run, which the check has passed. */
+static void values_copy(const struct gr_roster *roster, struct gr_reader *reader,
+                        uint32_t count, gr_ballot highest, struct gr_writer *writer) {
   struct gr_log_value value;
   for (uint32_t i = 0; i < count; i++) {
-    if (!gr_log_value_decode(reader, roster, &value)) return false;
+    FUZZ_CHECK(gr_log_value_decode(reader, roster, &value), "a checked value decodes");
+    FUZZ_CHECK(gr_ballot_compare(value.ballot, highest) <= 0,
+               "no value is of a higher ballot than the run may have");
     gr_log_value_encode(writer, roster, &value);
   }
-  return gr_reader_done(reader);
+  FUZZ_CHECK(gr_reader_done(reader), "a checked run ends with its last value");
 }
 
 static bool promise_codec(const struct gr_roster *roster, struct gr_reader *reader,
                           struct gr_writer *writer) {
   struct gr_promise promise;
-  if (!gr_promise_decode(reader, roster, &promise)) return false;
+  if (!gr_promise_decode(reader, roster, &promise) ||
+      !gr_log_values_check(*reader, roster, promise.count, promise.ballot))
+    return false;
   gr_promise_encode(writer, &promise);
-  return values_codec(roster, reader, promise.count, writer);
+  values_copy(roster, reader, promise.count, promise.ballot, writer);
+  return true;
 }
 
 static bool log_codec(const struct gr_roster *roster, struct gr_reader *reader,
                       struct gr_writer *writer) {
+  static const gr_ballot no_limit = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
   struct gr_log_run run;
-  if (!gr_log_run_decode(reader, &run)) return false;
+  if (!gr_log_run_decode(reader, &run) ||
+      !gr_log_values_check(*reader, roster, run.count, no_limit))
+    return false;
   gr_log_run_encode(writer, &run);
-  return values_codec(roster, reader, run.count, writer);
+  values_copy(roster, reader, run.count, no_limit, writer);
+  return true;
 }
 
 static bool fetch_data_codec(const struct gr_roster *roster, struct gr_reader *reader,

@@ -91,12 +91,15 @@ static void make_marks(const char *folder, uint8_t *bytes) {
 
 static void make_elections(const char *folder, uint8_t *bytes) {
   struct gr_writer seed = body_seed(bytes, GR_FRAME_PREVOTE);
-  gr_prevote_encode(&seed, &(struct gr_prevote){.ballot = ballot, .chosen = 8});
+  gr_prevote_encode(&seed,
+                    &(struct gr_prevote){.ballot = ballot, .asking = 3, .chosen = 8});
   save(folder, "decode_frame", "prevote", &seed);
   seed = body_seed(bytes, GR_FRAME_PREVOTE_ANSWER);
-  gr_prevote_answer_encode(&seed, &(struct gr_prevote_answer){ballot,
-                                                              {.view = 1},
-                                                              .granted = true});
+  struct gr_prevote_answer answer = {.ballot = ballot,
+                                     .asking = 3,
+                                     .promised = {.view = 1},
+                                     .granted = true};
+  gr_prevote_answer_encode(&seed, &answer);
   save(folder, "decode_frame", "prevote-answer", &seed);
   seed = body_seed(bytes, GR_FRAME_PREPARE);
   gr_prepare_encode(&seed, &(struct gr_prepare){ballot, 9});
@@ -297,6 +300,40 @@ static void make_babble(const char *folder, uint8_t *bytes) {
   }
 }
 
+/* Steps of receive.c. Zeroes stand for the values that the member expects. */
+
+static void add_steps(struct gr_writer *seed, const char *steps) {
+  for (; steps[0] && steps[1]; steps += 3) {
+    gr_write_u8(seed, (uint8_t)strtoul(steps, NULL, 16));
+    if (!steps[2]) return;
+  }
+}
+
+/* Member 2 sends batches of two pieces each, orders them, and member 3 agrees. */
+static void make_led(const char *folder, uint8_t *bytes, unsigned batches,
+                     const char *name) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 2);
+  for (unsigned i = 1; i < batches; i++) add_steps(&seed, "01 00 01 03 ff ff");
+  add_steps(&seed, "01 00 01 01 ff 20");
+  add_steps(&seed, "02 00 01 00 00 00 00 00 00 02 01");
+  add_steps(&seed, "03 01 28 00 00 00");
+  add_steps(&seed, "10 00 10 00");
+  save(folder, "receive", name, &seed);
+}
+
+/* Time passes; the others vote for the member, promise, and accept what it proposes. */
+static void make_leading(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 0);
+  add_steps(&seed, "0c ff 10 00");
+  add_steps(&seed, "05 00 01 08 00 01 05 01 01 08 00 01 10 00");
+  add_steps(&seed, "07 00 00 00 00 00 00 00 07 01 00 00 00 00 00 00 10 00");
+  add_steps(&seed, "0d 06 10 00");
+  add_steps(&seed, "03 00 00 00 00 00 03 01 00 00 00 00 10 00");
+  save(folder, "receive", "leading", &seed);
+}
+
 int main(int argc, char **argv) {
   static uint8_t bytes[SEED_BYTES_MAX];
   if (argc != 2) {
@@ -320,5 +357,8 @@ int main(int argc, char **argv) {
   make_messages(argv[1], bytes);
   make_schedules(argv[1], bytes);
   make_babble(argv[1], bytes);
+  make_led(argv[1], bytes, 2, "led");
+  make_led(argv[1], bytes, 6, "led-oversized");
+  make_leading(argv[1], bytes);
   return 0;
 }
