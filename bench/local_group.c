@@ -39,9 +39,9 @@ void local_member_start(struct local_member *member, size_t index, gr_node_host 
     members[i] = (gr_node_member){.id = i + 1, .address = member->group->addresses[i]};
   gr_node_options options = {
       .size = sizeof(options),
-      .group = {.size = sizeof(options.group),
-                .group_id = {.bytes = "benchmark"},
-                .self = index + 1},
+      .group = &(const gr_options){.size = sizeof(gr_options),
+                                   .group_id = {.bytes = "benchmark"},
+                                   .self = index + 1},
       .members = members,
       .member_count = member->group->count,
   };

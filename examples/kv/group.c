@@ -55,12 +55,14 @@ static int start_node(struct kv_group *group, const struct kv_options *options,
                       char *error_text, size_t error_text_size) {
   gr_node_options node_options = {
       .size = sizeof(node_options),
-      .group = {.size = sizeof(gr_options),
-                .group_id = options->group,
-                .self = options->id,
-                .message_bytes_max = options->message_bytes_max,
-                .election_timeout_ns = options->election_timeout_ms * NS_PER_MS,
-                .heartbeat_interval_ns = options->heartbeat_interval_ms * NS_PER_MS},
+      .group = &(const gr_options){.size = sizeof(gr_options),
+                                   .group_id = options->group,
+                                   .self = options->id,
+                                   .message_bytes_max = options->message_bytes_max,
+                                   .election_timeout_ns =
+                                       options->election_timeout_ms * NS_PER_MS,
+                                   .heartbeat_interval_ns =
+                                       options->heartbeat_interval_ms * NS_PER_MS},
       .members = options->members,
       .member_count = options->member_count};
   gr_node_host host = {.size = sizeof(host),

@@ -26,7 +26,7 @@ extern "C" {
   X(-41, CORRUPT, INPUT, "the frame's checksum does not match")                          \
   X(-42, FOREIGN, INPUT, "the frame is of a group with another id, founders or limits") \
   X(-43, PROTOCOL, INPUT, "the frame is of another protocol version")                    \
-  X(-44, STALE, INPUT, "the frame is from or for a former process of a member")          \
+  X(-44, STALE, INPUT, "the frame is from a process of a member that is not known")          \
   X(-60, NO_MEMORY, FATAL, "an allocation failed")                                       \
   X(-61, HOST, FATAL, "a callback of the host reported failure")                         \
   X(-62, INVARIANT, FATAL, "an internal invariant did not hold")                         \

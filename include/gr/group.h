@@ -77,7 +77,8 @@ GR_API int gr_group_free(gr_group *group);
  * GR_OK             taken, or a repeat that said nothing new
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_FOREIGN, GR_ERR_PROTOCOL, GR_ERR_STALE
- *                   refused; counted by reason, nothing else changed
+ *                   refused; counted by reason, nothing else changed. A host may leave
+ *                   it at that; GR_ERR_STALE is common while members meet
  * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
  * GR_ERR_HALTED     the member has halted: see gr_group_halt_reason()
  */

@@ -82,7 +82,7 @@ typedef struct gr_member {
   X(refused_corrupt, "frames with a wrong checksum")                                     \
   X(refused_foreign, "frames of another group or from no member")                        \
   X(refused_protocol, "frames of another protocol version")                              \
-  X(refused_stale, "frames of former processes of members")
+  X(refused_stale, "frames of processes of members that are not known")
 
 /* Set `size` to sizeof(gr_counters) before the call. Fields are only ever appended. */
 typedef struct gr_counters {

@@ -35,7 +35,7 @@ typedef struct gr_node_member {
  * copies it all. */
 typedef struct gr_node_options {
   size_t size;
-  gr_options group; /* founders and founder_count are taken from `members`; seed 0: the node
+  const gr_options *group; /* founders and founder_count are taken from `members`; seed 0: the node
                        takes one from the operating system */
   const gr_node_member *members; /* all founders, this member included */
   size_t member_count;

@@ -126,6 +126,8 @@ static void measure_round_trip(struct gr_paxos *p, struct gr_peer *peer,
       p->now - heartbeat->echo < heartbeat->echo_age)
     return;
   gr_time sample = p->now - heartbeat->echo - heartbeat->echo_age;
+  /* The host's clock has jumped: no group could work with such a round trip. */
+  if (sample > p->options.election_timeout_ns) return;
   if (peer->round_trip == 0)
     peer->round_trip = sample;
   else

@@ -28,6 +28,7 @@
 /* What gr_node_start() gathers before there is a node. */
 struct start {
   gr_node_options options; /* defaults filled in */
+  gr_options group;        /* likewise */
   gr_node_host host;
   gr_member_id founders[GR_MEMBERS_MAX];
   struct gr_address listen;
@@ -80,20 +81,37 @@ static int check_members(struct start *start) {
                   ": \"%s\" is no address: write host:port or [ipv6]:port",
                   member->id, member->address ? member->address : "");
     start->founders[i] = member->id;
-    if (member->id == options->group.self && !listen) listen = member->address;
+    if (member->id == start->group.self && !listen) listen = member->address;
   }
   if (!listen)
     return fail(start, GR_ERR_INVALID,
-                "group.self: member %" PRIu64 " is not among members",
-                options->group.self);
+                "group.self: member %" PRIu64 " is not among members", start->group.self);
   if (!gr_address_parse(listen, &start->listen))
     return fail(start, GR_ERR_INVALID,
                 "listen: \"%s\" is no address: write host:port or [ipv6]:port", listen);
   return GR_OK;
 }
 
+/* Of whatever size the caller's are; what a newer caller has and we do not know must be
+ * zero. */
+static int take_group(struct start *start) {
+  const uint8_t *theirs = (const uint8_t *)start->options.group;
+  size_t size = start->options.group->size;
+  for (size_t i = sizeof(start->group); i < size; i++)
+    if (theirs[i] != 0)
+      return fail(start, GR_ERR_VERSION,
+                  "group.size: gr_options is newer than this library");
+  memcpy(&start->group, theirs,
+         size < sizeof(start->group) ? size : sizeof(start->group));
+  start->group.size = sizeof(start->group);
+  return size < sizeof(size_t)
+             ? fail(start, GR_ERR_INVALID,
+                    "group.size is not set: set it to sizeof(gr_options)")
+             : GR_OK;
+}
+
 static int check_group(struct start *start) {
-  gr_options *group = &start->options.group;
+  gr_options *group = &start->group;
   group->founders = start->founders;
   group->founder_count = start->options.member_count;
   while (group->seed == 0)
@@ -102,8 +120,6 @@ static int check_group(struct start *start) {
                   strerror(errno));
   const char *field = NULL;
   int error = gr_options_check(group, &field);
-  if (error == GR_ERR_VERSION)
-    return fail(start, error, "group.size: gr_options is newer than this library");
   if (error != GR_OK)
     return fail(start, error, "group.%s is out of range: see gr/options.h",
                 field ? field : "?");
@@ -113,7 +129,7 @@ static int check_group(struct start *start) {
 /* Fills in the node's own defaults and checks them; after check_group(). */
 static int check_limits(struct start *start) {
   gr_node_options *options = &start->options;
-  const uint64_t message = options->group.message_bytes_max;
+  const uint64_t message = start->group.message_bytes_max;
   if (options->submit_bytes_max == 0)
     options->submit_bytes_max = SUBMIT_BYTES_DEFAULT + message;
   if (options->reconnect_min_ns == 0)
@@ -142,7 +158,9 @@ static int check(struct start *start, const gr_node_options *options,
     error = take_struct(start, &start->host, sizeof(start->host), host, "gr_node_host");
   if (error != GR_OK) return error;
   if (!start->host.deliver) return fail(start, GR_ERR_INVALID, "host.deliver is NULL");
-  error = check_members(start);
+  if (!start->options.group) return fail(start, GR_ERR_INVALID, "group is NULL");
+  error = take_group(start);
+  if (error == GR_OK) error = check_members(start);
   if (error == GR_OK) error = check_group(start);
   if (error == GR_OK) error = check_limits(start);
   return error;
@@ -168,8 +186,7 @@ static void release(struct gr_node *node) {
 /* The part of submit_bytes_max that is the ring: what the largest message leaves, as a
  * power of two. Messages too large for the ring have the rest. */
 static uint64_t ring_bytes(const struct start *start) {
-  uint64_t spare =
-      start->options.submit_bytes_max - start->options.group.message_bytes_max;
+  uint64_t spare = start->options.submit_bytes_max - start->group.message_bytes_max;
   uint64_t bytes = SUBMIT_RING_BYTES_MIN;
   while (2 * bytes <= spare) bytes *= 2;
   return bytes;
@@ -202,13 +219,13 @@ static struct gr_node *allocate(const struct start *start) {
 static void take_options(struct gr_node *node, const struct start *start) {
   const gr_node_options *options = &start->options;
   node->host = start->host;
-  node->message_bytes_max = options->group.message_bytes_max;
+  node->message_bytes_max = start->group.message_bytes_max;
   node->reconnect_min_ns = options->reconnect_min_ns;
   node->reconnect_max_ns = options->reconnect_max_ns;
-  node->self = options->group.self;
-  node->group_id = options->group.group_id;
-  node->frame_bytes_max = options->group.batch_bytes_max + GR_FRAME_HEADER_MAX;
-  node->random.state = options->group.seed;
+  node->self = start->group.self;
+  node->group_id = start->group.group_id;
+  node->frame_bytes_max = start->group.batch_bytes_max + GR_FRAME_HEADER_MAX;
+  node->random.state = start->group.seed;
   node->now = gr_posix_now();
 }
 
@@ -270,7 +287,7 @@ static int make(struct gr_node *node, const struct start *start) {
   if (error == GR_OK) error = make_loop(node, start);
   if (error != GR_OK) return error;
   const gr_host host = gr_node_group_host(node);
-  error = gr_group_new(&node->group, &start->options.group, &host, NULL, node->now);
+  error = gr_group_new(&node->group, &start->group, &host, NULL, node->now);
   if (error != GR_OK)
     return fail(start, error, "the group cannot be made: %s", gr_error_text(error));
   return make_thread(node, start);

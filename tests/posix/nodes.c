@@ -119,12 +119,13 @@ void cluster_init(struct cluster *cluster, const char *host) {
 int cluster_start_one(struct cluster *cluster, size_t index, char *text,
                       size_t text_size) {
   struct witness *witness = cluster->witnesses + index;
+  gr_options group = cluster->group;
+  group.self = index + 1;
   gr_node_options options = {.size = sizeof(options),
-                             .group = cluster->group,
+                             .group = &group,
                              .members = cluster->members,
                              .member_count = MEMBERS,
                              .submit_bytes_max = cluster->submit_bytes_max};
-  options.group.self = index + 1;
   const gr_node_host host = {.size = sizeof(host),
                              .context = witness,
                              .deliver = on_deliver,

@@ -94,11 +94,12 @@ static int answer_with_next(void *context, const gr_delivery *delivery, uint64_t
 Test(nodes, alone) {
   static gr_node *node;
   cluster_init(&cluster, "127.0.0.1");
+  gr_options group = cluster.group;
   gr_node_options options = {.size = sizeof(options),
-                             .group = cluster.group,
+                             .group = &group,
                              .members = cluster.members,
                              .member_count = 1};
-  options.group.self = 1;
+  group.self = 1;
   const gr_node_host host = {.size = sizeof(host),
                              .context = &node,
                              .deliver = answer_with_next};
@@ -131,13 +132,14 @@ Test(nodes, each_message_wakes_the_thread) {
   static _Atomic uint64_t delivered;
   gr_node *node;
   cluster_init(&cluster, "127.0.0.1");
+  gr_options group = cluster.group;
   gr_node_options options = {.size = sizeof(options),
-                             .group = cluster.group,
+                             .group = &group,
                              .members = cluster.members,
                              .member_count = 1};
-  options.group.self = 1;
-  options.group.heartbeat_interval_ns = UINT64_C(2000000000);
-  options.group.election_timeout_ns = UINT64_C(4000000000);
+  group.self = 1;
+  group.heartbeat_interval_ns = UINT64_C(2000000000);
+  group.election_timeout_ns = UINT64_C(4000000000);
   const gr_node_host host = {.size = sizeof(host),
                              .context = &delivered,
                              .deliver = count_delivery};

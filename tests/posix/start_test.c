@@ -22,13 +22,16 @@ static int deliver(void *context, const gr_delivery *delivery, uint64_t tag) {
   return 0;
 }
 
+static gr_options group;
+
 static gr_node_options good_options(void) {
   if (cluster.members[0].id == 0) cluster_init(&cluster, "127.0.0.1");
+  group = cluster.group;
   gr_node_options options = {.size = sizeof(options),
-                             .group = cluster.group,
+                             .group = &group,
                              .members = cluster.members,
                              .member_count = MEMBERS};
-  options.group.self = 1;
+  group.self = 1;
   return options;
 }
 
@@ -73,9 +76,9 @@ Test(start, members) {
   options.member_count = 0;
   refused(&options, &host, GR_ERR_INVALID, "members: there must be 1 to 31");
   options.member_count = MEMBERS;
-  options.group.self = 9;
+  group.self = 9;
   refused(&options, &host, GR_ERR_INVALID, "group.self: member 9 is not among members");
-  options.group.self = 1;
+  group.self = 1;
   cluster.members[1].address = "127.0.0.1";
   refused(&options, &host, GR_ERR_INVALID,
           "member 2: \"127.0.0.1\" is no address: write host:port or [ipv6]:port");
@@ -91,7 +94,7 @@ Test(start, members) {
 Test(start, options) {
   gr_node_options options = good_options();
   const gr_node_host host = good_host();
-  options.group.slots_in_flight_max = 5000;
+  group.slots_in_flight_max = 5000;
   refused(&options, &host, GR_ERR_INVALID,
           "group.slots_in_flight_max is out of range: see gr/options.h");
   options = good_options();
@@ -107,7 +110,7 @@ Test(start, options) {
 Test(start, the_line_is_cut_and_terminated) {
   gr_node_options options = good_options();
   const gr_node_host host = good_host();
-  options.group.self = 9;
+  group.self = 9;
   char text[6] = "xxxxx";
   gr_node *node = NULL;
   cr_assert_eq(gr_node_start(&node, &options, &host, text, sizeof(text)), GR_ERR_INVALID);
