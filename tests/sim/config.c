@@ -64,17 +64,53 @@ static void draw_sizes(struct gr_random *random, struct sim_config *config) {
   if (large) config->size_usual = config->size_rare / 2;
 }
 
+gr_options sim_config_options(const struct sim_config *config, uint32_t index,
+                              uint64_t seed, gr_member_id *founders) {
+  gr_options options = config->options;
+  for (uint32_t i = 0; i < config->members; i++) founders[i] = i + 1;
+  options.self = index + 1;
+  options.founders = founders;
+  options.founder_count = config->members;
+  options.seed = seed;
+  return options;
+}
+
+static bool accepted(const struct sim_config *config, uint64_t cache_bytes_max) {
+  gr_member_id founders[SIM_MEMBERS_MAX];
+  gr_options options = sim_config_options(config, 0, 1, founders);
+  options.cache_bytes_max = cache_bytes_max;
+  return gr_options_check(&options, NULL) == GR_OK;
+}
+
+/* The smallest cache that the library accepts with the other options. */
+static uint64_t least_cache(const struct sim_config *config) {
+  uint64_t refused = 0, taken = UINT64_C(1) << 40;
+  while (taken - refused > 1) {
+    uint64_t middle = refused + (taken - refused) / 2;
+    if (accepted(config, middle))
+      taken = middle;
+    else
+      refused = middle;
+  }
+  return taken;
+}
+
 /* Enough that nobody is ever left behind, or, if that may be, as little as is allowed. */
 static void set_cache(struct sim_config *config) {
   gr_options *options = &config->options;
-  uint64_t lane = options->message_bytes_max + options->unordered_bytes_max;
-  /* The library says what is enough by its default; half of it and more is tried. */
-  uint64_t least =
-      config->members * (2 * lane + 8 * options->batch_bytes_max + 160 * 1024);
   uint64_t sent = config->budget * (config->size_usual + config->size_rare / 16 + 128);
-  options->cache_bytes_max =
-      config->may_fall_behind ? least : least + 4 * config->members * sent;
-  options->log_slots_max = config->may_fall_behind ? 4096 : 65536;
+  options->cache_bytes_max = least_cache(config);
+  options->log_slots_max = 4096;
+  if (config->may_fall_behind) return;
+  options->cache_bytes_max += 4 * config->members * sent;
+  options->log_slots_max = 65536;
+}
+
+/* What was not drawn is set to its default, so that the run can reckon with it. */
+static void set_defaults(struct sim_config *config) {
+  gr_member_id founders[SIM_MEMBERS_MAX];
+  gr_options options = sim_config_options(config, 0, 1, founders);
+  if (gr_options_check(&options, NULL) == GR_OK) config->options = options;
 }
 
 static void draw_times(struct gr_random *random, struct sim_config *config) {
@@ -172,7 +208,7 @@ static void draw_faults(struct gr_random *random, struct sim_config *config) {
                          (config->profile == SIM_PROFILE_swarm && one_in(random, 12));
   if (config->faults_early)
     config->fault_every_ns = sim_spread(random, SIM_MS, 50 * SIM_MS);
-  config->remains = (enum sim_remains)gr_random_below(random, 3);
+  config->remains = (enum sim_remains)gr_random_below(random, 4);
 }
 
 static void draw_load(struct gr_random *random, struct sim_config *config) {
@@ -225,6 +261,7 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   config->members = members > 0 ? members : drawn;
   if (profile == SIM_PROFILE_calm) {
     set_calm(config);
+    set_defaults(config);
     return;
   }
   config->may_fall_behind = profile == SIM_PROFILE_tiny;
@@ -233,4 +270,5 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   draw_faults(&random, config);
   draw_load(&random, config);
   draw_options(&random, config);
+  set_defaults(config);
 }

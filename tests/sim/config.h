@@ -53,7 +53,12 @@ enum sim_fault {
 enum sim_delay { SIM_DELAY_CONSTANT, SIM_DELAY_UNIFORM, SIM_DELAY_EXPONENTIAL };
 
 /* How the links between the liveness phase's core and the rest stay, for ever. */
-enum sim_remains { SIM_REMAINS_CUT, SIM_REMAINS_WHOLE, SIM_REMAINS_MIXED };
+enum sim_remains {
+  SIM_REMAINS_CUT,
+  SIM_REMAINS_WHOLE,
+  SIM_REMAINS_MIXED,
+  SIM_REMAINS_ONE_WAY
+};
 
 struct sim_config {
   enum sim_profile profile;
@@ -107,6 +112,10 @@ struct sim_config {
 /* Draws the configuration. `members` 0: the seed decides that too. */
 void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64_t seed,
                      uint32_t members);
+
+/* The options of one of the members; `founders` has SIM_MEMBERS_MAX places. */
+gr_options sim_config_options(const struct sim_config *config, uint32_t index,
+                              uint64_t seed, gr_member_id *founders);
 
 const char *sim_profile_name(enum sim_profile profile);
 const char *sim_fault_name(enum sim_fault fault);

@@ -99,12 +99,9 @@ void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generati
   process->inbox_end = &process->inbox;
   draw_clock(process);
   gr_member_id founders[SIM_MEMBERS_MAX];
-  for (uint32_t i = 0; i < sim->members; i++) founders[i] = i + 1;
-  gr_options options = sim->config.options;
-  options.self = index + 1;
-  options.founders = founders;
-  options.founder_count = sim->members;
-  options.seed = gr_random_next(&sim->process_random) | 1;
+  gr_options options =
+      sim_config_options(&sim->config, index, gr_random_next(&sim->process_random) | 1,
+                         founders);
   gr_host host = {.size = sizeof(host),
                   .context = process,
                   .send = host_send,
@@ -203,8 +200,9 @@ static void receive_damaged(struct sim_process *process, gr_slice bytes,
   int error = gr_group_receive(process->group, from, bytes, sim_process_clock(process));
   gr_group_status(process->group, &after);
   gr_group_counters(process->group, &counted);
-  if (error == GR_ERR_HALTED) return;
   struct sim_oracle *oracle = &process->sim->oracle;
+  /* What comes before it takes part is as if lost, whatever it says. */
+  if (error == GR_ERR_HALTED || oracle->witnesses[process->index].formed == 0) return;
   if (gr_error_classify(error) != GR_CLASS_INPUT)
     sim_oracle_fail(oracle, "REFUSE", "member %u answers a damaged frame with %s",
                     process->index + 1, gr_error_name(error));

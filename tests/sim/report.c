@@ -4,6 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Where a frame tells its type: doc/protocol.md, "Wire format". */
+#define FRAME_TYPE_AT 7
+
 /* ---- lines ---- */
 
 static const char *frame_name(uint64_t type) {
@@ -88,7 +91,7 @@ void sim_report_trace(struct sim_report *report, gr_time at, uint32_t member,
 void sim_report_frame(struct sim_report *report, gr_time at, uint32_t member,
                       const struct sim_frame *frame) {
   if (!report->tracing) return;
-  uint64_t type = frame->size > 3 ? frame->bytes[3] : 0;
+  uint64_t type = frame->size > FRAME_TYPE_AT ? frame->bytes[FRAME_TYPE_AT] : 0;
   print_record(&(struct sim_record){.at = at,
                                     .kind = SIM_RECORD_FRAME,
                                     .member = member,
@@ -135,7 +138,7 @@ static double milliseconds(gr_time time) {
 void sim_report_config(const struct sim_config *config) {
   const gr_options *options = &config->options;
   static const char *const delays[] = {"constant", "uniform", "exponential"};
-  static const char *const remains[] = {"cut", "whole", "mixed"};
+  static const char *const remains[] = {"cut", "whole", "mixed", "one-way"};
   printf("seed %" PRIu64 ", profile %s, %u members\n", config->seed,
          sim_profile_name(config->profile), config->members);
   printf("options  message %" PRIu64 ", fragment %" PRIu64 ", batch %" PRIu64
@@ -176,6 +179,19 @@ void sim_report_config(const struct sim_config *config) {
 
 /* ---- a failure ---- */
 
+/* How far a member has each lane, and how far each is ordered there. */
+static void print_lanes(const struct sim_process *process) {
+  gr_member members[SIM_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  size_t count = 0;
+  if (!process->group) return;
+  gr_group_members(process->group, members, SIM_MEMBERS_MAX, &count);
+  printf("%6u  lanes held/ordered:", process->index + 1);
+  for (size_t i = 0; i < count; i++)
+    printf("  %" PRIu64 "/%" PRIu64 "%s", members[i].held, members[i].ordered,
+           members[i].reachable ? "" : " (silent)");
+  putchar('\n');
+}
+
 static void print_states(const struct simulation *sim) {
   static const char *const states[] = {"down", "up", "paused", "halted"};
   printf("member  gen  state   role       leader  promised  accepted  chosen  delivered  "
@@ -191,6 +207,7 @@ static void print_states(const struct simulation *sim) {
            status->accepted, status->chosen, status->delivered, status->log_first,
            status->seqno, process->broadcasts, status->unordered_bytes);
   }
+  for (uint32_t i = 0; i < sim->members; i++) print_lanes(&sim->processes[i]);
 }
 
 void sim_report_failure(const struct simulation *sim) {
