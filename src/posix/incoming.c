@@ -287,8 +287,9 @@ static void lose(struct gr_node *node, struct gr_incoming *incoming, const char 
 static void refused(struct gr_node *node, struct gr_incoming *incoming, int error) {
   if (error == GR_ERR_MALFORMED || error == GR_ERR_CORRUPT || error == GR_ERR_PROTOCOL) {
     lose(node, incoming, gr_error_text(error));
-  } else if ((error == GR_ERR_STALE || error == GR_ERR_FOREIGN) &&
-             !incoming->stale_logged) {
+  } else if (!incoming->stale_logged &&
+             (error == GR_ERR_FOREIGN || (error == GR_ERR_STALE && node->leader != 0))) {
+    /* While the members meet, frames of processes not known yet are common. */
     incoming->stale_logged = true;
     gr_node_log(node, GR_LOG_WARNING, "frames of member %" PRIu64 " are ignored: %s",
                 incoming->link->id, gr_error_text(error));

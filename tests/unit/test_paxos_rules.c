@@ -431,7 +431,7 @@ Test(paxos_rules, frames_before_the_meeting_are_as_if_lost) {
   rig_open(&rig, 3, 0);
   struct gr_heartbeat heartbeat = rig_beat_of(&rig);
   cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
-  cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 1), 1), GR_OK);
+  cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 1), 1), GR_ERR_STALE);
   rig_turn(&rig);
   cr_assert_null(rig_heard(&rig, 1, GR_FRAME_PROMISE));
   cr_assert_eq(rig_status(&rig).role, GR_ROLE_FORMING);
