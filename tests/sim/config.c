@@ -115,10 +115,13 @@ static void set_defaults(struct sim_config *config) {
 
 static void draw_times(struct gr_random *random, struct sim_config *config) {
   gr_options *options = &config->options;
-  if (one_in(random, 3)) return; /* the defaults */
+  if (config->clock_spread <= 100 && one_in(random, 3)) return; /* the defaults */
   options->heartbeat_interval_ns = sim_spread(random, 10 * SIM_MS, 200 * SIM_MS);
   options->election_timeout_ns =
       options->heartbeat_interval_ns * sim_between(random, 2, 6);
+  /* Heartbeats of the slowest clock must be in time for the fastest. */
+  if (config->clock_spread > 100)
+    options->election_timeout_ns = 8 * options->heartbeat_interval_ns;
   options->gap_timeout_ns = sim_spread(random, SIM_MS / 10, 20 * SIM_MS);
   options->retry_timeout_ns = sim_spread(random, SIM_MS, 100 * SIM_MS);
 }

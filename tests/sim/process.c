@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* A loop that has had so many turns at one moment is spinning. */
+/* A loop that has had so many turns at one moment, without an input, is spinning. */
 #define TURNS_AT_ONCE_MAX 10000
 
 /* ---- the clock ---- */
@@ -261,7 +261,7 @@ static void plan_timer(struct sim_process *process) {
 static void check_spinning(struct sim_process *process) {
   struct simulation *sim = process->sim;
   sim->turn_count++;
-  if (process->turn_last != sim->now) process->turns_at_once = 0;
+  if (process->turn_last != sim->now || process->inbox) process->turns_at_once = 0;
   process->turn_last = sim->now;
   if (++process->turns_at_once > TURNS_AT_ONCE_MAX)
     sim_oracle_fail(&sim->oracle, "SPIN", "member %u has no end of turns at one moment",

@@ -20,13 +20,14 @@
 #define BOUND_LEAST (2 * SIM_SECOND)
 #define IDLE_HEARTBEATS 20
 
-enum phase { PHASE_SAFETY, PHASE_CONVERGE, PHASE_IDLE, PHASE_DONE };
+enum phase { PHASE_SAFETY, PHASE_CONVERGE, PHASE_SETTLE, PHASE_IDLE, PHASE_DONE };
 
 struct run {
   struct simulation *sim;
   enum phase phase;
   gr_time phase_ends;
-  uint32_t core; /* as a set of bits */
+  uint32_t core;         /* as a set of bits */
+  uint64_t order_before; /* length of the order when the last check was planned */
   uint64_t frames_before[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX];
   bool checked_liveness;
 };
@@ -220,13 +221,12 @@ static void note_frames(struct run *run) {
       run->frames_before[from][to] = run->sim->links[from][to].frames;
 }
 
-/* A heartbeat each interval of the fastest clock, half as much again, and a few. Where
- * some can't reach the leader, these ask for another, in vain, and are answered. */
+/* A heartbeat each interval of the fastest clock, half as much again, and a few. */
 static void check_idle(struct run *run) {
   struct simulation *sim = run->sim;
   uint64_t most =
       IDLE_HEARTBEATS * (1024 + 2 * (uint64_t)sim->config.clock_spread) / 1024;
-  most += odd_links(sim) ? 5 * most : most / 2 + 4;
+  most += most / 2 + 4;
   for (uint32_t from = 0; from < sim->members; from++) {
     for (uint32_t to = 0; to < sim->members; to++) {
       uint64_t sent = sim->links[from][to].frames - run->frames_before[from][to];
@@ -264,30 +264,59 @@ static void begin_liveness(struct run *run) {
   plan_check(sim, sim->now + CHECK_EVERY);
 }
 
-static void check_phase(struct run *run) {
+/* Whoever is left behind now counts as crashed. */
+static void drop_halted(struct run *run) {
   struct simulation *sim = run->sim;
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < sim->members; i++) {
+    if (sim->processes[i].state == SIM_HALTED) run->core &= ~(1u << i);
+    left += in_core(run, i);
+  }
+  if (2 * left <= sim->members)
+    sim_oracle_fail(&sim->oracle, "A9", "no majority is left: the others halted");
+}
+
+static void converge(struct run *run) {
+  struct simulation *sim = run->sim;
+  drop_halted(run);
+  if (converged(run)) {
+    /* Over odd links, messages of the rest may come at any time. */
+    run->phase = odd_links(sim) ? PHASE_DONE : PHASE_SETTLE;
+    sim_report_note(&sim->report, sim->now, SIM_EVERYBODY, "converged");
+    run->order_before = 0;
+    plan_check(sim, sim->now + CHECK_EVERY);
+    return;
+  }
+  if (sim->now >= run->phase_ends) say_what_is_missing(run);
+  plan_check(sim, sim->now + CHECK_EVERY);
+}
+
+/* Waits until the messages of the rest, and what is on its way, have come. */
+static void settle(struct run *run) {
+  struct simulation *sim = run->sim;
+  if (run->order_before != sim->oracle.order_count || !converged(run)) {
+    if (sim->now >= run->phase_ends) say_what_is_missing(run);
+    run->order_before = sim->oracle.order_count;
+    plan_check(sim, sim->now + idle_window(sim) / 2);
+    return;
+  }
+  run->phase = PHASE_IDLE;
+  note_frames(run);
+  plan_check(sim, sim->now + idle_window(sim));
+}
+
+static void check_phase(struct run *run) {
   switch (run->phase) {
   case PHASE_SAFETY:
     begin_liveness(run);
     return;
   case PHASE_CONVERGE:
-    if (converged(run)) {
-      run->phase = PHASE_IDLE;
-      sim_report_note(&sim->report, sim->now, SIM_EVERYBODY, "converged");
-      run->phase_ends = 0; /* what is on its way settles first */
-      plan_check(sim, sim->now + idle_window(sim) / 2);
-      return;
-    }
-    if (sim->now >= run->phase_ends) say_what_is_missing(run);
-    plan_check(sim, sim->now + CHECK_EVERY);
+    converge(run);
+    return;
+  case PHASE_SETTLE:
+    settle(run);
     return;
   case PHASE_IDLE:
-    if (run->phase_ends == 0) {
-      note_frames(run);
-      run->phase_ends = sim->now + idle_window(sim);
-      plan_check(sim, run->phase_ends);
-      return;
-    }
     check_idle(run);
     run->phase = PHASE_DONE;
     return;
