@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The oracle is tested too: it is told histories with one thing wrong, and must say what;
+ * and one with nothing wrong, about which it must be silent.
+ */
+#include "memory.h"
+#include "oracle.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMBERS 3
+
+static struct sim_content *content;
+static struct sim_oracle *oracle;
+
+static const gr_ballot first_ballot = {.view = 1, .round = 1, .member = 1};
+
+static void begin(void) {
+  content = sim_allocate(sizeof(*content));
+  oracle = memset(sim_allocate(sizeof(*oracle)), 0, sizeof(*oracle));
+  sim_content_fill(content);
+  sim_oracle_begin(oracle, content, MEMBERS,
+                   (struct sim_bounds){.cache_bytes_max = 1000,
+                                       .unordered_bytes_max = 1000,
+                                       .message_bytes_max = 1000});
+  oracle->now = 1;
+  for (uint32_t i = 0; i < MEMBERS; i++) {
+    sim_oracle_born(oracle, i, 0);
+    sim_oracle_trace(oracle, i, &(gr_trace_event){.kind = GR_TRACE_FORMED});
+  }
+}
+
+static void end(void) {
+  sim_oracle_release(oracle);
+  free(oracle);
+  free(content);
+}
+
+/* ---- what members do, in short ---- */
+
+static void trace(uint32_t member, enum gr_trace_kind kind, gr_ballot ballot,
+                  gr_slot slot) {
+  sim_oracle_trace(oracle, member,
+                   &(gr_trace_event){.kind = kind, .ballot = ballot, .slot = slot});
+}
+
+static void promise_all(gr_ballot ballot) {
+  for (uint32_t i = 0; i < MEMBERS; i++) trace(i, GR_TRACE_PROMISE, ballot, 0);
+}
+
+/* Slots up to this one are chosen, in the first ballot. */
+static void choose(gr_slot slot) {
+  trace(0, GR_TRACE_PROPOSE, first_ballot, slot);
+  trace(1, GR_TRACE_ACCEPT, first_ballot, slot);
+}
+
+static void lead(void) {
+  promise_all(first_ballot);
+  trace(0, GR_TRACE_LEADER, first_ballot, 1);
+}
+
+static void deliver_bytes(uint32_t member, gr_seqno seqno, uint32_t origin,
+                          uint64_t number, gr_slot slot, const uint8_t *bytes,
+                          size_t size) {
+  gr_slice parts[2] = {{bytes, size / 3}, {bytes + size / 3, size - size / 3}};
+  sim_oracle_deliver(oracle, member,
+                     &(gr_delivery){.seqno = seqno,
+                                    .origin = origin + 1,
+                                    .number = number,
+                                    .parts = parts,
+                                    .part_count = 2,
+                                    .bytes = size},
+                     slot);
+}
+
+/* Messages are of 10 bytes and their number. */
+static void broadcast(uint32_t member, uint64_t number) {
+  sim_oracle_broadcast(oracle, member, number, (uint32_t)(10 + number));
+}
+
+static void deliver(uint32_t member, gr_seqno seqno, uint32_t origin, uint64_t number,
+                    gr_slot slot) {
+  deliver_bytes(member, seqno, origin, number, slot,
+                sim_content_at(content, origin, 0, number), 10 + number);
+}
+
+/* Two messages of each of two members, chosen in slots 1 and 2. */
+static void prepare(void) {
+  lead();
+  for (uint64_t number = 1; number <= 2; number++) {
+    broadcast(0, number);
+    broadcast(1, number);
+  }
+  choose(1);
+  choose(2);
+}
+
+static void expect(const char *invariant) {
+  cr_assert_not_null(oracle->failure.invariant, "nothing was found; expected %s",
+                     invariant);
+  cr_expect_str_eq(oracle->failure.invariant, invariant, "found %s: %s",
+                   oracle->failure.invariant, oracle->failure.text);
+}
+
+TestSuite(oracle, .init = begin, .fini = end);
+
+/* ---- histories ---- */
+
+Test(oracle, is_silent_about_a_good_history) {
+  prepare();
+  for (uint32_t member = 0; member < MEMBERS; member++) {
+    trace(member, GR_TRACE_CHOSEN, first_ballot, 2);
+    deliver(member, 1, 0, 1, 1);
+    deliver(member, 2, 1, 1, 1);
+    deliver(member, 3, 0, 2, 2);
+    deliver(member, 4, 1, 2, 2);
+    sim_oracle_status(oracle, member,
+                      &(gr_status){.promised = first_ballot,
+                                   .chosen = 2,
+                                   .delivered = 2,
+                                   .seqno = 4,
+                                   .cache_bytes_max = 1000});
+  }
+  cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
+  cr_expect_eq(oracle->order_count, 4);
+}
+
+Test(oracle, finds_two_messages_swapped) {
+  prepare();
+  deliver(0, 1, 0, 1, 1);
+  deliver(1, 1, 1, 1, 1);
+  expect("A1");
+}
+
+Test(oracle, finds_a_message_delivered_twice) {
+  prepare();
+  deliver(0, 1, 0, 1, 1);
+  deliver(0, 2, 0, 1, 1);
+  expect("A2");
+}
+
+Test(oracle, finds_a_message_delivered_twice_where_another_delivered_it_once) {
+  prepare();
+  deliver(0, 1, 0, 1, 1);
+  deliver(0, 2, 1, 1, 1);
+  deliver(1, 1, 0, 1, 1);
+  deliver(1, 2, 0, 1, 1);
+  expect("A1");
+}
+
+Test(oracle, finds_a_message_left_out) {
+  prepare();
+  deliver(0, 1, 0, 2, 1);
+  expect("A3");
+}
+
+Test(oracle, finds_a_seqno_left_out) {
+  prepare();
+  deliver(0, 1, 0, 1, 1);
+  deliver(0, 3, 0, 2, 1);
+  expect("A3");
+}
+
+Test(oracle, finds_one_members_messages_out_of_their_order) {
+  prepare();
+  deliver(0, 1, 1, 1, 1);
+  deliver(0, 2, 0, 2, 1);
+  deliver(0, 3, 0, 1, 1);
+  expect("A3");
+}
+
+Test(oracle, finds_a_message_that_nobody_broadcast) {
+  prepare();
+  deliver(0, 1, 2, 1, 1);
+  expect("A2");
+}
+
+Test(oracle, finds_a_byte_changed_at_the_first_to_deliver) {
+  uint8_t bytes[11];
+  prepare();
+  memcpy(bytes, sim_content_at(content, 0, 0, 1), sizeof(bytes));
+  bytes[10] ^= 1;
+  deliver_bytes(0, 1, 0, 1, 1, bytes, sizeof(bytes));
+  expect("A2");
+}
+
+Test(oracle, finds_a_byte_changed_at_the_second_to_deliver) {
+  uint8_t bytes[11];
+  prepare();
+  deliver(0, 1, 0, 1, 1);
+  memcpy(bytes, sim_content_at(content, 0, 0, 1), sizeof(bytes));
+  bytes[0] ^= 1;
+  deliver_bytes(1, 1, 0, 1, 1, bytes, sizeof(bytes));
+  expect("A2");
+}
+
+Test(oracle, finds_a_message_cut_short) {
+  prepare();
+  deliver_bytes(0, 1, 0, 1, 1, sim_content_at(content, 0, 0, 1), 10);
+  expect("A2");
+}
+
+Test(oracle, finds_a_message_in_two_slots) {
+  prepare();
+  deliver(0, 1, 0, 1, 1);
+  deliver(1, 1, 0, 1, 2);
+  expect("A4");
+}
+
+Test(oracle, finds_a_delivery_of_what_is_not_chosen) {
+  prepare();
+  deliver(0, 1, 0, 1, 3);
+  expect("A4");
+}
+
+Test(oracle, finds_what_no_majority_accepted_taken_for_chosen) {
+  lead();
+  trace(0, GR_TRACE_PROPOSE, first_ballot, 1);
+  trace(0, GR_TRACE_CHOSEN, first_ballot, 1);
+  expect("A4");
+}
+
+Test(oracle, does_not_add_up_acceptances_of_two_ballots) {
+  const gr_ballot second = {.view = 1, .round = 2, .member = 2};
+  lead();
+  trace(0, GR_TRACE_PROPOSE, first_ballot, 1);
+  promise_all(second);
+  trace(1, GR_TRACE_LEADER, second, 1);
+  trace(1, GR_TRACE_PROPOSE, second, 1);
+  trace(2, GR_TRACE_CHOSEN, second, 1);
+  expect("A4");
+}
+
+Test(oracle, finds_a_broken_promise) {
+  const gr_ballot second = {.view = 1, .round = 2, .member = 2};
+  lead();
+  promise_all(second);
+  trace(2, GR_TRACE_ACCEPT, first_ballot, 1);
+  expect("A4");
+}
+
+Test(oracle, finds_a_promise_lowered) {
+  lead();
+  trace(1, GR_TRACE_PROMISE, (gr_ballot){.view = 1, .round = 1, .member = 0}, 0);
+  expect("A4");
+}
+
+Test(oracle, finds_two_leaders_of_a_ballot) {
+  lead();
+  trace(1, GR_TRACE_LEADER, first_ballot, 1);
+  expect("A4");
+}
+
+Test(oracle, finds_a_leader_who_begins_behind_what_is_not_chosen) {
+  promise_all(first_ballot);
+  trace(0, GR_TRACE_LEADER, first_ballot, 2);
+  expect("A4");
+}
+
+Test(oracle, finds_a_mark_that_goes_back) {
+  prepare();
+  sim_oracle_status(oracle, 0, &(gr_status){.chosen = 2, .cache_bytes_max = 1000});
+  sim_oracle_status(oracle, 0, &(gr_status){.chosen = 1, .cache_bytes_max = 1000});
+  expect("A4");
+}
+
+Test(oracle, finds_a_cache_over_its_limit) {
+  sim_oracle_status(oracle, 0,
+                    &(gr_status){.cache_bytes = 1001, .cache_bytes_max = 1000});
+  expect("A10");
+}
+
+Test(oracle, finds_more_unordered_than_is_allowed) {
+  sim_oracle_status(oracle, 0,
+                    &(gr_status){.unordered_bytes = 1100, .cache_bytes_max = 1000});
+  expect("A10");
+}
+
+Test(oracle, finds_a_message_ordered_without_a_majority) {
+  uint8_t links[SIM_MEMBERS_MAX] = {0, 1 << 2, 1 << 1};
+  lead();
+  oracle->now = 10;
+  sim_oracle_links(oracle, links, false);
+  oracle->now = 11;
+  broadcast(0, 1);
+  choose(1);
+  deliver(0, 1, 0, 1, 1);
+  expect("A8");
+}
+
+Test(oracle, allows_what_was_broadcast_before_the_cut) {
+  uint8_t links[SIM_MEMBERS_MAX] = {0, 1 << 2, 1 << 1};
+  lead();
+  oracle->now = 10;
+  broadcast(0, 1);
+  oracle->now = 11;
+  sim_oracle_links(oracle, links, false);
+  choose(1);
+  deliver(0, 1, 0, 1, 1);
+  cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
+}
+
+Test(oracle, finds_a_second_process_that_takes_part) {
+  oracle->now = 20;
+  sim_oracle_died(oracle, 2);
+  sim_oracle_born(oracle, 2, 1);
+  trace(2, GR_TRACE_FORMED, first_ballot, 0);
+  expect("I-MEET-1");
+}
+
+Test(oracle, finds_a_delivery_by_who_does_not_take_part) {
+  prepare();
+  sim_oracle_died(oracle, 2);
+  sim_oracle_born(oracle, 2, 1);
+  deliver(2, 1, 0, 1, 1);
+  expect("I-MEET-1");
+}
+
+Test(oracle, finds_a_halt_without_a_reason) {
+  sim_oracle_halt(oracle, 0, GR_ERR_INVARIANT, "I-TEST-1");
+  expect("HALT");
+}
+
+Test(oracle, finds_a_member_left_behind_where_none_may_be) {
+  sim_oracle_halt(oracle, 0, GR_ERR_BEHIND, "");
+  expect("HALT");
+}
+
+Test(oracle, allows_a_process_without_memory_to_be_refused) {
+  sim_oracle_died(oracle, 2);
+  sim_oracle_born(oracle, 2, 1);
+  sim_oracle_halt(oracle, 2, GR_ERR_REPLACED, "");
+  cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
+}
