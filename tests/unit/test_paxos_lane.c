@@ -57,6 +57,14 @@ static uint32_t blocks_min(uint64_t fragment) {
   return (uint32_t)gr_lane_blocks_min(&limits, TEST_UNORDERED_MAX);
 }
 
+/* A batch that must be there. */
+static const struct gr_kept_batch *kept_at(const struct bench *bench, uint64_t seq) {
+  const struct gr_kept_batch *kept = gr_lane_batch(&bench->lane, seq);
+  cr_assert_not_null(kept, "batch %lu is not kept", (unsigned long)seq);
+  if (!kept) abort(); /* the assertion does not return, which compilers don't know */
+  return kept;
+}
+
 static void append(struct bench *bench, uint64_t bytes, uint8_t fill) {
   uint8_t message[TEST_MESSAGE_MAX];
   memset(message, fill, bytes);
@@ -96,7 +104,7 @@ Test(paxos_lane, messages_share_a_batch_until_it_is_closed) {
   cr_assert(gr_lane_close(&bench.lane, &roster, 0));
   cr_assert(!gr_lane_close(&bench.lane, &roster, 0));
   cr_assert_eq(bench.lane.held, 1);
-  const struct gr_kept_batch *kept = gr_lane_batch(&bench.lane, 1);
+  const struct gr_kept_batch *kept = kept_at(&bench, 1);
   cr_assert_eq(kept->messages, 3);
   cr_assert_eq(kept->size, 40 + 3 * 4 + 30);
   struct gr_reader reader = gr_reader_of(kept->bytes, kept->size);
@@ -116,7 +124,7 @@ Test(paxos_lane, a_large_message_becomes_pieces_in_order) {
   uint32_t pieces = 0;
   uint32_t messages = 0;
   for (uint64_t seq = 1; seq <= bench.lane.held; seq++) {
-    const struct gr_kept_batch *kept = gr_lane_batch(&bench.lane, seq);
+    const struct gr_kept_batch *kept = kept_at(&bench, seq);
     cr_assert_leq(kept->size, TEST_BATCH_MAX);
     messages += kept->messages;
     for (uint32_t at = GR_BATCH_HEADER_BYTES; at < kept->size; pieces++) {
@@ -168,7 +176,7 @@ Test(paxos_lane, batches_out_of_order_are_parked_and_joined) {
   cr_assert_eq(bench.lane.wanted, 3);
   cr_assert_eq(keep(&bench, 2, 100, false), GR_KEEP_REPEAT);
   for (uint64_t seq = 1; seq <= 3; seq++)
-    cr_assert_eq(gr_lane_batch(&bench.lane, seq)->bytes[60], (uint8_t)seq);
+    cr_assert_eq(kept_at(&bench, seq)->bytes[60], (uint8_t)seq);
   bench_close(&bench);
 }
 
@@ -291,7 +299,7 @@ static uint64_t some_size(struct history *h) {
 
 static void copy_closed(struct history *h) {
   for (; h->copied < h->origin.lane.held; h->copied++) {
-    const struct gr_kept_batch *kept = gr_lane_batch(&h->origin.lane, h->copied + 1);
+    const struct gr_kept_batch *kept = kept_at(&h->origin, h->copied + 1);
     h->sizes[h->copied + 1] = kept->size;
     memcpy(h->copies + (h->copied + 1) * TEST_BATCH_MAX, kept->bytes, kept->size);
   }
@@ -302,8 +310,7 @@ static uint64_t deliver_upto(struct bench *bench, uint64_t upto) {
   struct gr_lane *lane = &bench->lane;
   uint64_t ended = 0;
   for (; lane->ordered < upto; lane->ordered++) {
-    const struct gr_kept_batch *kept = gr_lane_batch(lane, lane->ordered + 1);
-    cr_assert_not_null(kept, "what is held and not delivered is kept");
+    const struct gr_kept_batch *kept = kept_at(bench, lane->ordered + 1);
     for (uint32_t at = GR_BATCH_HEADER_BYTES; at < kept->size;) {
       uint32_t head = gr_load_u32(kept->bytes + at);
       if ((head & GR_ENTRY_MORE) == 0) {
