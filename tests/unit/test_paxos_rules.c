@@ -333,6 +333,44 @@ Test(paxos_rules, r18_what_anybody_holds_is_fetched_from_who_reports_it) {
   cr_assert_eq(fetch.upto, 2);
 }
 
+/* A lane whose blocks are all taken by what is not delivered asks for nothing: it would
+ * find no room. When some of it has been delivered it must, though a member that is away
+ * keeps everything from being trimmed. */
+Test(paxos_rules, a_full_lane_is_asked_for_again_once_something_is_delivered) {
+  open_met(3);
+  char text[901];
+  memset(text, 'x', 900);
+  text[900] = 0;
+  uint64_t seq = 1;
+  for (; rig_counters(&rig).data_dropped == 0; seq++)
+    cr_assert_eq(rig_data(&rig, 1, 1, seq, text), GR_OK);
+  uint64_t held = seq - 2; /* the last one found no room */
+  for (int i = 0; i < 9; i++) {
+    cr_assert_eq(rig_beat_all(&rig), GR_OK);
+    rig_pass(&rig, 10 * TEST_MS);
+    cr_assert_null(rig_heard(&rig, 1, GR_FRAME_FETCH_DATA));
+  }
+  struct gr_log_value value = value_of(1, 1, 1, held);
+  cr_assert_eq(rig_log(&rig, 1, 1, 1, &value, 1), GR_OK);
+  gr_delivery delivery;
+  for (; gr_paxos_delivery(rig.paxos, &delivery); gr_paxos_delivered(rig.paxos))
+    ;
+  cr_assert_eq(rig_status(&rig).seqno, held);
+  cr_assert_eq(rig_data(&rig, 1, 1, held + 1, text), GR_OK);
+  cr_assert_eq(rig.paxos->lanes[1].held, held, "what only we have delivered is kept");
+  bool asked = false;
+  for (int i = 0; i < 20 && !asked; i++) {
+    struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+    heartbeat.chosen = heartbeat.delivered = 1; /* so a majority has it */
+    cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
+    rig_pass(&rig, 10 * TEST_MS);
+    asked = rig_heard(&rig, 1, GR_FRAME_FETCH_DATA) != NULL;
+  }
+  cr_assert(asked);
+  cr_assert_eq(rig_data(&rig, 1, 1, held + 1, text), GR_OK);
+  cr_assert_eq(rig.paxos->lanes[1].held, held + 1);
+}
+
 Test(paxos_rules, r19_a_repeat_is_answered_with_the_watermark) {
   open_met(5);
   gr_ballot ballot = rig_ballot(3, 1);
@@ -406,6 +444,21 @@ Test(paxos_rules, a_leader_that_hears_no_majority_steps_down) {
   rig_pass(&rig, 2 * TEST_MS); /* hears itself and one other */
   cr_assert_eq(rig_status(&rig).role, GR_ROLE_FOLLOWER);
   cr_assert_eq(rig_status(&rig).leader, 0);
+}
+
+/* It hears them all, but they do not hear it: another must lead. */
+Test(paxos_rules, a_leader_that_no_majority_hears_steps_down) {
+  open_met(3);
+  rig_lead(&rig);
+  for (int passed = 0; passed < 700; passed += 50) {
+    cr_assert_eq(rig_status(&rig).role == GR_ROLE_LEADER, passed < 600, "%d", passed);
+    for (uint32_t from = 1; from <= 2 && passed < 550; from++) {
+      struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+      heartbeat.echo = 0;
+      cr_assert_eq(rig_beat(&rig, from, &heartbeat), GR_OK);
+    }
+    rig_pass(&rig, 50 * TEST_MS);
+  }
 }
 
 Test(paxos_rules, a_process_without_its_memory_is_refused_and_halts) {
