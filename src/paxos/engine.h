@@ -271,7 +271,8 @@ void gr_learner_count(struct gr_paxos *p);
 bool gr_learner_learn(struct gr_paxos *p, gr_slot slot, const struct gr_log_value *value);
 /* Forgets the slots, and their batches, that every member has delivered. */
 void gr_learner_trim(struct gr_paxos *p);
-/* Forgets the oldest slot though others lack it. False if it is not delivered here. */
+/* Forgets the oldest slot though others lack it. False if it is not delivered here, and
+ * by a majority. */
 bool gr_learner_evict(struct gr_paxos *p);
 
 /* ---- proposer.c ---- */

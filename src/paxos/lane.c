@@ -161,7 +161,7 @@ static bool batch_continues(struct gr_fragments *fragments, uint64_t seq,
 }
 
 static void batch_drop(struct gr_lane *lane, uint64_t seq) {
-  lane->full = false;
+  lane->full_until = 0;
   struct gr_kept_batch *batch = gr_lane_place(lane, seq);
   batch->bytes = NULL;
   block_release(lane, batch->block);

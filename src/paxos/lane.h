@@ -56,12 +56,12 @@ struct gr_lane {
   uint32_t block;   /* the block being filled; GR_NO_BLOCK: none */
   uint32_t parking_block;
 
-  uint64_t held;     /* every batch from first to here is there */
-  uint64_t wanted;   /* batches up to here are known to exist */
-  bool full;         /* what comes next found no room; until something is forgotten */
-  uint64_t ordered;  /* delivered up to here */
-  uint64_t trim;     /* batches up to here may be forgotten, once delivered */
-  uint64_t messages; /* delivered */
+  uint64_t held;      /* every batch from first to here is there */
+  uint64_t wanted;    /* batches up to here are known to exist */
+  gr_time full_until; /* what comes next found no room: not asked for again before then */
+  uint64_t ordered;   /* delivered up to here */
+  uint64_t trim;      /* batches up to here may be forgotten, once delivered */
+  uint64_t messages;  /* delivered */
 
   struct gr_fragments checked;   /* within the held prefix */
   struct gr_fragments delivered; /* within the delivered one */

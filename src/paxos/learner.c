@@ -211,8 +211,19 @@ void gr_learner_trim(struct gr_paxos *p) {
   forget_batches(p);
 }
 
+/* I-EVICT-1: what is forgotten a majority has delivered. So whoever is left behind, a
+ * majority never is: the last of it would lack a slot that only a minority ever
+ * delivered. */
+static bool majority_delivered(const struct gr_paxos *p, gr_slot slot) {
+  gr_memberset delivered = 0;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if ((i == p->self ? p->delivered : p->peers[i].delivered) >= slot)
+      delivered |= gr_memberset_one(i);
+  return gr_memberset_majority(delivered, p->voters);
+}
+
 bool gr_learner_evict(struct gr_paxos *p) {
-  if (p->log_first > p->delivered) return false;
+  if (p->log_first > p->delivered || !majority_delivered(p, p->log_first)) return false;
   drop_first_slot(p);
   forget_batches(p);
   p->counters.slots_evicted++;

@@ -52,10 +52,16 @@ static gr_time data_patience(const struct gr_paxos *p, uint32_t lane) {
   return round_trip > p->options.gap_timeout_ns ? round_trip : p->options.gap_timeout_ns;
 }
 
+/* What comes next found no room a moment ago. Room comes by delivery, here and elsewhere.
+ */
+static bool is_full(const struct gr_paxos *p, const struct gr_lane *lane) {
+  return p->now < lane->full_until;
+}
+
 static gr_time data_deadline(const struct gr_paxos *p, uint32_t lane) {
   const struct gr_lane *wanting = &p->lanes[lane];
   const struct gr_gap *gap = &p->lane_gaps[lane];
-  if (wanting->wanted <= wanting->held || wanting->full) return GR_TIME_NEVER;
+  if (wanting->wanted <= wanting->held || is_full(p, wanting)) return GR_TIME_NEVER;
   if (gap->target <= wanting->held) return p->now; /* not watched yet */
   return gr_gap_deadline(gap, data_patience(p, lane));
 }
@@ -64,7 +70,7 @@ static void poll_lane(struct gr_paxos *p, uint32_t index) {
   struct gr_lane *lane = &p->lanes[index];
   struct gr_gap *gap = &p->lane_gaps[index];
   /* What would find no room is not asked for. */
-  gr_gap_watch(gap, lane->held, lane->full ? lane->held : lane->wanted, p->now);
+  gr_gap_watch(gap, lane->held, is_full(p, lane) ? lane->held : lane->wanted, p->now);
   if (p->now < gr_gap_deadline(gap, data_patience(p, index))) return;
   uint32_t holder = data_holder(p, index, gap);
   gr_gap_asked(gap, lane->held, p->now, gr_retry_timeout(p, holder));
@@ -83,7 +89,8 @@ static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
     if (gr_learner_evict(p)) continue;
     gr_lane_unpark(lane);
     kept = gr_lane_keep(lane, batch);
-    lane->full = kept == GR_KEEP_NO_ROOM;
+    if (kept == GR_KEEP_NO_ROOM)
+      lane->full_until = p->now + p->options.heartbeat_interval_ns;
     return kept;
   }
 }
