@@ -25,6 +25,8 @@ extern "C" {
 
 typedef struct gr_node gr_node;
 
+#define GR_NODE_SPIN_NEVER 1
+
 /* Where a member listens: "127.0.0.1:7001", "[::1]:7001", "host.example:7001". */
 typedef struct gr_node_member {
   gr_member_id id;
@@ -46,6 +48,10 @@ typedef struct gr_node_options {
   gr_time reconnect_min_ns;      /* first pause before a connection is tried again; default
                                     20 ms, doubling; at least 1 ms */
   gr_time reconnect_max_ns;      /* default 1 s; up to 1 h */
+  /* For how long at most the loop looks again and again before it sleeps, while things happen at
+   * such intervals: it saves the wake-up, and costs processor time. It yields meanwhile, and
+   * never does so on a quiet node. Default 200 us; GR_NODE_SPIN_NEVER: never; up to 10 ms. */
+  gr_time spin_max_ns;
 } gr_node_options;
 
 /* The callbacks; each runs on the node's thread. */

@@ -22,6 +22,8 @@
 #define SUBMIT_BYTES_MAX (UINT64_C(1) << 40)
 #define RECONNECT_MIN_NS_DEFAULT (UINT64_C(20) * 1000 * 1000)
 #define RECONNECT_MAX_NS_DEFAULT (UINT64_C(1000) * 1000 * 1000)
+#define SPIN_MAX_NS_DEFAULT UINT64_C(200000)
+#define SPIN_NS_MAX UINT64_C(10000000)
 #define RECONNECT_NS_MIN (UINT64_C(1000) * 1000)
 #define RECONNECT_NS_MAX (UINT64_C(3600) * 1000 * 1000 * 1000)
 
@@ -136,6 +138,9 @@ static int check_limits(struct start *start) {
     options->reconnect_min_ns = RECONNECT_MIN_NS_DEFAULT;
   if (options->reconnect_max_ns == 0)
     options->reconnect_max_ns = RECONNECT_MAX_NS_DEFAULT;
+  if (options->spin_max_ns == 0) options->spin_max_ns = SPIN_MAX_NS_DEFAULT;
+  if (options->spin_max_ns > SPIN_NS_MAX)
+    return fail(start, GR_ERR_INVALID, "spin_max_ns is out of range: up to 10 ms");
   if (options->submit_bytes_max < message + SUBMIT_RING_BYTES_MIN ||
       options->submit_bytes_max > SUBMIT_BYTES_MAX)
     return fail(start, GR_ERR_INVALID,
@@ -222,6 +227,7 @@ static void take_options(struct gr_node *node, const struct start *start) {
   node->message_bytes_max = start->group.message_bytes_max;
   node->reconnect_min_ns = options->reconnect_min_ns;
   node->reconnect_max_ns = options->reconnect_max_ns;
+  node->spin_max_ns = options->spin_max_ns;
   node->self = start->group.self;
   node->group_id = start->group.group_id;
   node->frame_bytes_max = start->group.batch_bytes_max + GR_FRAME_HEADER_MAX;

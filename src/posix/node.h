@@ -133,12 +133,14 @@ struct gr_node {
   gr_node_host host;
   gr_time reconnect_min_ns;
   gr_time reconnect_max_ns;
+  gr_time spin_max_ns;
   gr_member_id self;
   gr_uuid group_id;
   size_t frame_bytes_max;
 
   gr_group *group;
-  gr_time now; /* of this turn */
+  gr_time now;     /* of this turn */
+  gr_time spin_ns; /* how long to look before sleeping, as of late */
   int epoll;
   struct gr_endpoint wakes; /* the waker's, which owns the descriptor */
   bool epoll_is_coarse;     /* the system has no epoll_pwait2() */
