@@ -190,7 +190,10 @@ static void profile_faults(struct sim_config *config) {
       {SIM_PROFILE_pause, {SIM_FAULT_PAUSE}, 1},
       {SIM_PROFILE_clock, {SIM_FAULT_CLOCK_JUMP}, 1},
       {SIM_PROFILE_quorum_loss, {SIM_FAULT_LOSE_MAJORITY}, 1},
-      {SIM_PROFILE_tiny, {SIM_FAULT_PAUSE, SIM_FAULT_PARTITION, SIM_FAULT_ISOLATE}, 3},
+      {SIM_PROFILE_tiny,
+       {SIM_FAULT_PAUSE, SIM_FAULT_PARTITION, SIM_FAULT_ISOLATE, SIM_FAULT_TRANSFER},
+       4},
+      {SIM_PROFILE_election, {SIM_FAULT_TRANSFER, SIM_FAULT_CUT}, 2},
       {SIM_PROFILE_form, {SIM_FAULT_CRASH, SIM_FAULT_RESTART, SIM_FAULT_RESTART}, 3},
   };
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -207,6 +210,12 @@ static void draw_faults(struct gr_random *random, struct sim_config *config) {
       config->fault_weights[i] += (uint16_t)sim_between(random, 1, 8);
   config->fault_every_ns = sim_spread(random, 20 * SIM_MS, SIM_SECOND);
   config->fault_lasts_ns = sim_spread(random, 10 * SIM_MS, SIM_SECOND);
+  bool election = config->profile == SIM_PROFILE_election;
+  if (election || one_in(random, 3)) {
+    config->ambush_ppm = rate(random, 100000);
+    config->ambush_lead_ppm = rate(random, 500000);
+  }
+  if (election) config->fault_lasts_ns = sim_spread(random, 50 * SIM_MS, SIM_SECOND);
   config->faults_early = config->profile == SIM_PROFILE_form ||
                          (config->profile == SIM_PROFILE_swarm && one_in(random, 12));
   if (config->faults_early)
@@ -221,6 +230,10 @@ static void draw_load(struct gr_random *random, struct sim_config *config) {
   if (one_in(random, 4)) config->nested_ppm = rate(random, 200000);
   config->safety_ns = sim_spread(random, SIM_SECOND, 8 * SIM_SECOND);
   if (config->profile == SIM_PROFILE_large) config->budget = sim_between(random, 4, 24);
+  if (config->profile == SIM_PROFILE_election) {
+    config->budget = 2000;
+    config->idle_ns = sim_spread(random, 2 * SIM_MS, 50 * SIM_MS);
+  }
   if (config->profile == SIM_PROFILE_tiny) {
     config->budget = 4000;
     config->idle_ns = sim_spread(random, SIM_MS, 20 * SIM_MS);
@@ -229,6 +242,7 @@ static void draw_load(struct gr_random *random, struct sim_config *config) {
 
 static uint32_t draw_members(struct gr_random *random, enum sim_profile profile) {
   if (profile == SIM_PROFILE_calm) return 5;
+  if (profile == SIM_PROFILE_election) return (uint32_t)sim_between(random, 3, 5);
   if (profile == SIM_PROFILE_swarm && one_in(random, 20))
     return (uint32_t)sim_between(random, 1, 2);
   return (uint32_t)sim_between(random, 3, SIM_MEMBERS_MAX);

@@ -23,7 +23,8 @@
   X(quorum_loss, "a majority is lost")                                                   \
   X(tiny, "caches so small that laggards are left behind")                               \
   X(large, "large messages")                                                             \
-  X(form, "faults while the founders meet")
+  X(form, "faults while the founders meet")                                              \
+  X(election, "leaders cut off in the middle of what they propose")
 
 enum sim_profile {
 #define SIM_PROFILE_ENUM(name, text) SIM_PROFILE_##name,
@@ -95,7 +96,9 @@ struct sim_config {
   gr_time fault_every_ns; /* mean; 0: none */
   gr_time fault_lasts_ns; /* mean */
   uint16_t fault_weights[SIM_FAULT_COUNT];
-  bool faults_early; /* while the founders meet, too */
+  uint32_t ambush_ppm;      /* of proposals: the leader is cut off before they leave */
+  uint32_t ambush_lead_ppm; /* of elections: the new leader is, at once */
+  bool faults_early;        /* while the founders meet, too */
   enum sim_remains remains;
 
   /* load */

@@ -100,6 +100,20 @@ static void slow_link(struct simulation *sim) {
   sim->links[a][b].slow_until = sim->now + lasts(sim);
 }
 
+/* What the leader is about to say reaches but some, and perhaps nothing reaches it: so
+ * that what was proposed, and not chosen, is what the next leaders find. */
+void sim_faults_ambush(struct simulation *sim, uint32_t leader, enum gr_trace_kind kind) {
+  uint32_t ppm =
+      kind == GR_TRACE_LEADER ? sim->config.ambush_lead_ppm : sim->config.ambush_ppm;
+  if (!sim->faults_on || !sim->met || !sim_chance(&sim->fault_random, ppm)) return;
+  bool deaf = sometimes(sim);
+  uint64_t mask = 0;
+  for (uint32_t i = 0; i < sim->members; i++)
+    if (i != leader && gr_random_below(&sim->fault_random, 4) > 0)
+      mask |= deaf ? both_ways(leader, i) : link_bit(leader, i);
+  sim_network_cut(sim, mask, lasts(sim));
+}
+
 /* ---- processes ---- */
 
 static uint32_t able_members(const struct simulation *sim) {

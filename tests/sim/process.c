@@ -83,6 +83,8 @@ static void host_trace(void *context, const gr_trace_event *event) {
   sim_report_trace(&sim->report, sim->now, process->index, event);
   /* It has begun to take part: what was cut off may not be any more. */
   if (event->kind == GR_TRACE_FORMED) sim_network_tell(sim, true);
+  if (event->kind == GR_TRACE_PROPOSE || event->kind == GR_TRACE_LEADER)
+    sim_faults_ambush(sim, process->index, event->kind);
 }
 
 /* ---- life ---- */

@@ -165,6 +165,8 @@ void sim_workload_delivered(struct sim_process *process);
 
 void sim_faults_plan(struct simulation *sim);
 void sim_faults_next(struct simulation *sim);
+/* A member proposes, or leads from now on; what it has to say has not left yet. */
+void sim_faults_ambush(struct simulation *sim, uint32_t leader, enum gr_trace_kind kind);
 /* One of several cuts that a fault planned. */
 void sim_faults_cut(struct simulation *sim, uint64_t mask);
 
