@@ -190,9 +190,7 @@ static void profile_faults(struct sim_config *config) {
       {SIM_PROFILE_pause, {SIM_FAULT_PAUSE}, 1},
       {SIM_PROFILE_clock, {SIM_FAULT_CLOCK_JUMP}, 1},
       {SIM_PROFILE_quorum_loss, {SIM_FAULT_LOSE_MAJORITY}, 1},
-      {SIM_PROFILE_tiny,
-       {SIM_FAULT_PAUSE, SIM_FAULT_PARTITION, SIM_FAULT_ISOLATE, SIM_FAULT_TRANSFER},
-       4},
+      {SIM_PROFILE_tiny, {SIM_FAULT_PAUSE, SIM_FAULT_ISOLATE, SIM_FAULT_TRANSFER}, 3},
       {SIM_PROFILE_election, {SIM_FAULT_TRANSFER, SIM_FAULT_CUT}, 2},
       {SIM_PROFILE_form, {SIM_FAULT_CRASH, SIM_FAULT_RESTART, SIM_FAULT_RESTART}, 3},
   };

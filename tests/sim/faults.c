@@ -169,9 +169,20 @@ static void clock_jump(struct simulation *sim) {
   sim_process_jump(sim, index, sim_spread(&sim->fault_random, SIM_MS, 100 * SIM_SECOND));
 }
 
+/* Half of the time the one that is furthest behind, which is the least fit. */
+static uint32_t successor(struct simulation *sim) {
+  uint32_t chosen = any_member(sim);
+  if (gr_random_below(&sim->fault_random, 2) == 0) return chosen;
+  for (uint32_t i = 0; i < sim->members; i++)
+    if (sim->processes[i].state == SIM_UP &&
+        sim->processes[i].status.chosen < sim->processes[chosen].status.chosen)
+      chosen = i;
+  return chosen;
+}
+
 static void transfer(struct simulation *sim) {
   struct sim_process *process = &sim->processes[member_of_interest(sim)];
-  uint32_t to = any_member(sim);
+  uint32_t to = successor(sim);
   if (process->state != SIM_UP || to == process->index) return;
   int error = gr_group_transfer(process->group, to + 1, sim_process_clock(process));
   if (error != GR_OK && error != GR_ERR_NOT_LEADER && error != GR_ERR_UNREACHABLE &&
