@@ -68,8 +68,9 @@ static void isolate(struct simulation *sim) {
 
 static void cut(struct simulation *sim) {
   uint32_t a = any_member(sim), b = any_member(sim);
-  if (a != b)
-    sim_network_cut(sim, sometimes(sim) ? both_ways(a, b) : link_bit(a, b), lasts(sim));
+  /* One draw a statement: the order of arguments is the compiler's. */
+  uint64_t mask = sometimes(sim) ? both_ways(a, b) : link_bit(a, b);
+  if (a != b) sim_network_cut(sim, mask, lasts(sim));
 }
 
 /* Goes and comes, several times. */
