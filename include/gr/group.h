@@ -91,7 +91,8 @@ GR_API int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, 
  * GR_OK             it will be delivered, unless this member crashes first
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
- * GR_ERR_FULL       unordered_bytes_max is reached; try again after host.writable
+ * GR_ERR_FULL       unordered_bytes_max is reached, or the cache is nearly full of what a
+ *                   member that is catching up still lacks; try again after host.writable
  * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
  * GR_ERR_HALTED     the member has halted
  */

@@ -91,6 +91,7 @@ struct gr_peer {
   gr_slot accepted; /* in `promised` */
   gr_slot chosen;
   gr_slot delivered;
+  gr_time delivered_rose; /* when `delivered` did last */
   gr_slot log_first;
   uint64_t *held; /* by lane */
 

@@ -112,7 +112,10 @@ void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
     peer->accept_retry = p->now + gr_retry_timeout(p, from); /* it makes progress */
   }
   if (peer->chosen < chosen) peer->chosen = chosen;
-  if (peer->delivered < delivered) peer->delivered = delivered;
+  if (peer->delivered < delivered) {
+    peer->delivered = delivered;
+    peer->delivered_rose = p->now;
+  }
   if (gr_ballot_compare(promised, p->promised) <= 0) return;
   /* It will accept nothing in our ballot any more. */
   gr_election_see(p, promised);

@@ -199,12 +199,34 @@ static bool parts_size(const gr_slice *parts, size_t part_count, uint64_t *bytes
   return true;
 }
 
+/* A member lags but comes closer: to forget what it lacks would lose it, for want of a
+ * moment. One that is silent, or stands still, nobody waits for. */
+static bool laggard_comes_closer(const struct gr_paxos *p) {
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    const struct gr_peer *peer = &p->peers[i];
+    if (i != p->self && peer->delivered < p->delivered && gr_peer_reachable(p, i) &&
+        p->now - peer->delivered_rose < p->options.election_timeout_ns)
+      return true;
+  }
+  return false;
+}
+
+/* Broadcasts wait for a laggard while three quarters of the own lane's blocks are taken;
+ * at the others, which keep as much of it, a quarter is then left for what is on its way.
+ */
+static bool should_wait(const struct gr_paxos *p) {
+  const struct gr_lane *lane = &p->lanes[p->self];
+  return 4 * (uint64_t)lane->blocks > 3 * (uint64_t)lane->blocks_max &&
+         laggard_comes_closer(p);
+}
+
 static bool find_room(struct gr_paxos *p, uint64_t bytes) {
   uint64_t charge = bytes + GR_ENTRY_HEADER_BYTES;
   /* Into an empty lane any message may go, or the largest never could. */
   if (p->unordered_bytes > 0 &&
       p->unordered_bytes + charge > p->options.unordered_bytes_max)
     return false;
+  if (should_wait(p)) return false;
   while (!gr_lane_has_room(&p->lanes[p->self], &p->limits, bytes))
     if (!gr_learner_evict(p)) return false;
   return true;
