@@ -21,6 +21,7 @@ void sim_oracle_begin(struct sim_oracle *oracle, const struct sim_content *conte
   for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) {
     for (uint32_t g = 0; g < SIM_GENERATIONS_MAX; g++) oracle->authors[i][g].count = 0;
     oracle->numbers[i] = 0;
+    oracle->delivered[i] = 0;
     oracle->lonely_since[i] = GR_TIME_NEVER;
   }
   memset(oracle->witnesses, 0, sizeof(oracle->witnesses));
@@ -235,6 +236,23 @@ static void check_bounds(struct sim_oracle *oracle, uint32_t member,
                     (unsigned long long)most);
 }
 
+/* What only a minority ever delivered, a majority might lack for ever. */
+static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
+                            const gr_status *status) {
+  if (oracle->delivered[member] < status->delivered)
+    oracle->delivered[member] = status->delivered;
+  if (status->log_first <= oracle->witnesses[member].status.log_first) return;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < oracle->members; i++)
+    if (oracle->delivered[i] + 1 >= status->log_first) count++;
+  if (2 * count <= oracle->members)
+    sim_oracle_fail(
+        oracle, "I-EVICT-1",
+        "member %u has forgotten the slots before %llu, which no majority has "
+        "delivered",
+        member + 1, (unsigned long long)status->log_first);
+}
+
 void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
                        const gr_status *status) {
   struct sim_witness *witness = &oracle->witnesses[member];
@@ -252,6 +270,7 @@ void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
     sim_oracle_fail(oracle, "A4", "member %u: its marks contradict each other",
                     member + 1);
   check_bounds(oracle, member, status);
+  check_forgotten(oracle, member, status);
   witness->status = *status;
 }
 

@@ -11,6 +11,7 @@
  *                     one leader a ballot; promises and marks never go back
  *   A8 quorum         nothing is delivered that no majority can have seen
  *   A10 bounds        memory within the options
+ *   I-EVICT-1         what a member forgets, a majority has delivered
  *   I-MEET-1          no member takes part with two processes of another one
  *   HALT              nobody halts but for a reason that the run gives
  *
@@ -99,7 +100,8 @@ struct sim_oracle {
   struct sim_ballot *ballots; /* as they were first heard of */
   uint64_t ballot_count;
   uint64_t ballot_capacity;
-  gr_slot chosen; /* a majority accepted every slot up to here */
+  gr_slot delivered[SIM_MEMBERS_MAX]; /* by each member, as of its last turn, ever */
+  gr_slot chosen;                     /* a majority accepted every slot up to here */
 
   /* Since when no majority can hear of what a member broadcasts, even through others;
    * GR_TIME_NEVER if one can. */

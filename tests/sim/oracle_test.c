@@ -266,6 +266,17 @@ Test(oracle, finds_a_mark_that_goes_back) {
   expect("A4");
 }
 
+Test(oracle, finds_slots_forgotten_that_no_majority_delivered) {
+  prepare();
+  sim_oracle_status(
+      oracle, 0,
+      &(gr_status){.chosen = 2, .delivered = 2, .log_first = 1, .cache_bytes_max = 1000});
+  sim_oracle_status(
+      oracle, 0,
+      &(gr_status){.chosen = 2, .delivered = 2, .log_first = 3, .cache_bytes_max = 1000});
+  expect("I-EVICT-1");
+}
+
 Test(oracle, finds_a_cache_over_its_limit) {
   sim_oracle_status(oracle, 0,
                     &(gr_status){.cache_bytes = 1001, .cache_bytes_max = 1000});
