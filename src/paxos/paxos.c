@@ -199,12 +199,12 @@ static bool parts_size(const gr_slice *parts, size_t part_count, uint64_t *bytes
   return true;
 }
 
-/* A member lags but comes closer: to forget what it lacks would lose it, for want of a
- * moment. One that is silent, or stands still, nobody waits for. */
+/* Who lacks the very first slot kept lags but comes closer: to forget it would lose the
+ * member, for want of a moment. For one that is silent, or stands still, nobody waits. */
 static bool laggard_comes_closer(const struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_peer *peer = &p->peers[i];
-    if (i != p->self && peer->delivered < p->delivered && gr_peer_reachable(p, i) &&
+    if (i != p->self && peer->delivered + 1 == p->log_first && gr_peer_reachable(p, i) &&
         p->now - peer->delivered_rose < p->options.election_timeout_ns)
       return true;
   }

@@ -152,6 +152,10 @@ Test(paxos_traffic, batches_of_odd_limits_are_filled_and_taken) {
   }
 }
 
+static bool told_writable(struct cluster *told_to, uint64_t before) {
+  return (uint64_t)told_to->nodes[0].writable > before;
+}
+
 /* While a member is down nothing is trimmed, so the own lane is always full and what
  * laggards lack has to go, block by block. */
 Test(paxos_traffic, a_full_cache_takes_messages_of_every_size) {
@@ -165,7 +169,11 @@ Test(paxos_traffic, a_full_cache_takes_messages_of_every_size) {
       size_t size = gr_random_below(&random, 4) == 0
                         ? (size_t)gr_random_below(&random, TEST_MESSAGE_MAX + 1)
                         : (size_t)gr_random_below(&random, 900);
-      if (cluster_broadcast(&cluster, 0, size, (uint8_t)k) == GR_OK) count++;
+      uint64_t told = (uint64_t)cluster.nodes[0].writable;
+      if (cluster_broadcast(&cluster, 0, size, (uint8_t)k) == GR_OK)
+        count++;
+      else
+        cr_assert(cluster_run(&cluster, told_writable, told, SECOND));
     }
     cr_assert(cluster_run(&cluster, all_delivered, count, SECOND));
   }
