@@ -72,8 +72,7 @@ typedef struct gr_options {
  * GR_ERR_INVALID  `*field` is out of range; nothing changed
  * GR_ERR_VERSION  `size` is larger than this library knows, and the rest is not zero
  */
-GR_API
-int gr_options_check(gr_options *options, const char **field);
+GR_API int gr_options_check(gr_options *options, const char **field);
 
 #ifdef __cplusplus
 }
