@@ -6,6 +6,7 @@
  */
 #include "posix/node.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -22,14 +23,16 @@ void gr_node_log(struct gr_node *node, enum gr_log_level level, const char *form
   node->host.log(node->host.context, level, text);
 }
 
-bool gr_log_limit_pass(struct gr_log_limit *limit, gr_time now, uint64_t *suppressed) {
-  if (now < limit->next) {
+bool gr_log_limit_pass(struct gr_node *node, struct gr_log_limit *limit) {
+  if (node->now < limit->next) {
     limit->suppressed++;
     return false;
   }
-  *suppressed = limit->suppressed;
+  if (limit->suppressed > 0)
+    gr_node_log(node, GR_LOG_WARNING, "%" PRIu64 " lines like the next were left out",
+                limit->suppressed);
   limit->suppressed = 0;
-  limit->next = now + LOG_INTERVAL_NS;
+  limit->next = node->now + LOG_INTERVAL_NS;
   return true;
 }
 

@@ -111,11 +111,8 @@ static void set_options(int socket) {
 
 /* A line about connections that cannot be laid at a known member's door. */
 static void log_stranger(struct gr_node *node, const char *what) {
-  uint64_t suppressed = 0;
-  if (gr_log_limit_pass(&node->listener.log_limit, node->now, &suppressed))
-    gr_node_log(node, GR_LOG_WARNING,
-                "incoming connection closed: %s (%" PRIu64 " such lines left out)", what,
-                suppressed);
+  if (gr_log_limit_pass(node, &node->listener.log_limit))
+    gr_node_log(node, GR_LOG_WARNING, "incoming connection closed: %s", what);
 }
 
 static struct gr_incoming *new_incoming(gr_time deadline, int socket) {
@@ -271,14 +268,11 @@ static void take_hello(struct gr_node *node, struct gr_incoming *incoming,
 
 static void lose(struct gr_node *node, struct gr_incoming *incoming, const char *what) {
   struct gr_link *link = incoming->link;
-  uint64_t suppressed = 0;
   if (!link)
     log_stranger(node, what);
-  else if (gr_log_limit_pass(&link->log_limit, node->now, &suppressed))
-    gr_node_log(node, GR_LOG_WARNING,
-                "connection from member %" PRIu64 " closed: %s (%" PRIu64
-                " such lines left out)",
-                link->id, what, suppressed);
+  else if (gr_log_limit_pass(node, &link->log_limit))
+    gr_node_log(node, GR_LOG_WARNING, "connection from member %" PRIu64 " closed: %s",
+                link->id, what);
   close_incoming(node, incoming);
 }
 

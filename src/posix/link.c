@@ -78,8 +78,7 @@ static void fail_attempt(struct gr_node *node, struct gr_link *link, const char 
 }
 
 static void lose(struct gr_node *node, struct gr_link *link, const char *what) {
-  uint64_t suppressed = 0;
-  if (gr_log_limit_pass(&link->log_limit, node->now, &suppressed))
+  if (gr_log_limit_pass(node, &link->log_limit))
     gr_node_log(node, GR_LOG_WARNING,
                 "connection to member %" PRIu64
                 " at %s port %s is lost: %s; connecting again",
@@ -190,14 +189,10 @@ static void say_hello(struct gr_node *node, struct gr_link *link) {
 static void refuse(struct gr_node *node, struct gr_link *link, bool theirs,
                    const char *why) {
   link->refused_hellos++;
-  uint64_t suppressed = 0;
-  if (gr_log_limit_pass(&link->log_limit, node->now, &suppressed))
-    gr_node_log(node, GR_LOG_ERROR,
-                "member %" PRIu64 " at %s port %s %s: %s (%" PRIu64
-                " such lines left out)",
-                link->id, link->address.host, link->address.port,
-                theirs ? "refused this member's hello" : "answered a hello wrongly", why,
-                suppressed);
+  if (gr_log_limit_pass(node, &link->log_limit))
+    gr_node_log(node, GR_LOG_ERROR, "member %" PRIu64 " at %s port %s %s: %s", link->id,
+                link->address.host, link->address.port,
+                theirs ? "refused this member's hello" : "answered a hello wrongly", why);
   wait_and_retry(node, link);
 }
 

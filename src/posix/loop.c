@@ -202,8 +202,10 @@ static void report_halt(struct gr_node *node) {
   gr_submit_queue_close(&node->queue);
   gr_listener_shut(node);
   for (size_t i = 0; i < node->link_count; i++) gr_link_shut(node, node->links + i);
-  gr_node_log(node, GR_LOG_ERROR, "the member has halted: %s: %s",
-              gr_error_name(node->halt_error), node->halt_text);
+  if (gr_group_halt_reason(node->group, NULL) ==
+      GR_OK) /* the group has not said so itself */
+    gr_node_log(node, GR_LOG_ERROR, "the member has halted: %s: %s",
+                gr_error_name(node->halt_error), node->halt_text);
   if (node->host.halted)
     node->host.halted(node->host.context, node->halt_error, node->halt_text);
 }

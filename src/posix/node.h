@@ -171,9 +171,8 @@ gr_host gr_node_group_host(struct gr_node *node);
 void gr_node_log(struct gr_node *node, enum gr_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* True if a line may be written now; `*suppressed` is how many were not since the last.
- */
-bool gr_log_limit_pass(struct gr_log_limit *limit, gr_time now, uint64_t *suppressed);
+/* True if a line may be written now. Says first how many could not be since the last. */
+bool gr_log_limit_pass(struct gr_node *node, struct gr_log_limit *limit);
 
 /* Stops the member at the end of the turn. The first cause counts; `text` is static. */
 void gr_node_halt(struct gr_node *node, int error, const char *text);
