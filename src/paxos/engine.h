@@ -77,8 +77,7 @@ struct gr_peer {
   /* meeting: see heartbeat.c */
   uint64_t incarnation; /* which process of it we know; 0: none yet */
   bool confirmed;       /* that process knows us */
-  gr_time
-      refuses_since; /* since when that process says to know another of ours; 0: not so */
+  gr_time refuses_since; /* since when it says to know another process of ours; 0: not so */
 
   gr_time heard; /* 0: never */
   gr_time hears; /* it heard us then or later: our latest stamp that it echoed */

@@ -212,8 +212,7 @@ static bool laggard_comes_closer(const struct gr_paxos *p) {
 }
 
 /* Broadcasts wait for a laggard while three quarters of the own lane's blocks are taken;
- * at the others, which keep as much of it, a quarter is then left for what is on its way.
- */
+ * at the others, which keep as much of it, a quarter is left for what is on its way. */
 static bool should_wait(const struct gr_paxos *p) {
   const struct gr_lane *lane = &p->lanes[p->self];
   return 4 * (uint64_t)lane->blocks > 3 * (uint64_t)lane->blocks_max &&

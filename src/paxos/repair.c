@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * Repair: asking for what is known to exist and is not here, and serving those who ask.
- * Batches are asked of their origin first, then of the leader, then of anybody who
- * reports to hold them; slots of the leader first, then of anybody who knows more.
+ * Batches are asked of their origin first, if it has been heard since, then of the leader,
+ * then of anybody who reports to hold them; slots of the leader first, then of anybody who knows more.
  */
 #include "paxos/engine.h"
 
-/* Who may be asked, in the order in which they are: never empty-handed twice at the same.
- */
+/* Who may be asked, in turn. */
 struct candidates {
   uint32_t list[GR_MEMBERS_MAX];
   uint32_t count;
@@ -52,8 +51,7 @@ static gr_time data_patience(const struct gr_paxos *p, uint32_t lane) {
   return round_trip > p->options.gap_timeout_ns ? round_trip : p->options.gap_timeout_ns;
 }
 
-/* What comes next found no room a moment ago. Room comes by delivery, here and elsewhere.
- */
+/* What comes next found no room a moment ago. Room comes by delivery, here and there. */
 static bool is_full(const struct gr_paxos *p, const struct gr_lane *lane) {
   return p->now < lane->full_until;
 }
