@@ -98,7 +98,7 @@ struct gr_peer {
   uint32_t due;               /* enum gr_due */
   struct gr_offer offer;      /* what gr_paxos_frame() gave last */
   uint64_t data_next;         /* next batch of the own lane */
-  bool serve_next;            /* own batches and those served take turns */
+  bool serve_next; /* what it asked for takes turns with the rest: repeats never starve it */
   gr_slot accept_next;        /* next proposal, if we lead */
   gr_time accept_retry;       /* when to repeat those it has not acknowledged */
   struct gr_prevote prevote;  /* the one to be answered */

@@ -278,9 +278,9 @@ bool gr_paxos_frame(gr_paxos *p, gr_member_id to, gr_frame *frame) {
   if (index == p->roster.count || index == p->self) return false;
   bool offered = p->peers[index].due != 0 && offer_due(p, index, frame);
   if (!offered && p->formed)
-    offered = offer_accept(p, index, frame) ||
-              (p->peers[index].serve_next && offer_served(p, index, frame)) ||
-              offer_data(p, index, frame) || offer_served(p, index, frame);
+    offered = (p->peers[index].serve_next && offer_served(p, index, frame)) ||
+              offer_accept(p, index, frame) || offer_data(p, index, frame) ||
+              offer_served(p, index, frame);
   return offered && !gr_halted(p);
 }
 
@@ -295,6 +295,7 @@ void gr_paxos_frame_sent(gr_paxos *p, gr_member_id to) {
     if (peer->accept_next == p->chosen + 1)
       peer->accept_retry = p->now + gr_retry_timeout(p, index);
     peer->accept_next++;
+    peer->serve_next = true;
   } else if (offer->type == GR_FRAME_PROMISE) {
     peer->promise_next = offer->next;
   } else if (offer->type == GR_FRAME_FETCH_DATA) {
