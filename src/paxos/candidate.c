@@ -36,7 +36,7 @@ static void merge_own(struct gr_paxos *p) {
 }
 
 void gr_candidate_begin(struct gr_paxos *p) {
-  gr_ballot ballot = {p->roster.view, p->round_seen + 1, p->roster.ids[p->self]};
+  gr_ballot ballot = gr_election_next_ballot(p);
   gr_acceptor_promise(p, ballot); /* R4: its own promise comes first */
   p->role = GR_ROLE_CANDIDATE;
   p->reproposing = false;

@@ -47,7 +47,7 @@ void gr_election_step_down(struct gr_paxos *p) {
   gr_election_rearm(p);
 }
 
-static gr_ballot next_ballot(const struct gr_paxos *p) {
+gr_ballot gr_election_next_ballot(const struct gr_paxos *p) {
   return (gr_ballot){p->roster.view, p->round_seen + 1, p->roster.ids[p->self]};
 }
 
@@ -56,7 +56,7 @@ static void prevote_begin(struct gr_paxos *p) {
   p->leader = GR_NOBODY;
   p->reproposing = false;
   p->prevotes = gr_memberset_one(p->self);
-  p->prevote_ballot = next_ballot(p);
+  p->prevote_ballot = gr_election_next_ballot(p);
   /* Votes may be refused only because others heard the leader a moment later: ask soon.
    */
   gr_time timeout = p->options.election_timeout_ns;

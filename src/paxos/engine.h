@@ -299,6 +299,8 @@ void gr_election_answer(const struct gr_paxos *p, uint32_t to,
 void gr_election_receive_answer(struct gr_paxos *p, uint32_t from,
                                 const struct gr_prevote_answer *answer);
 void gr_election_receive_transfer(struct gr_paxos *p, uint32_t from, gr_ballot ballot);
+/* This member's ballot above all that it has heard of. */
+gr_ballot gr_election_next_ballot(const struct gr_paxos *p);
 /* Notes a round heard of. */
 void gr_election_see(struct gr_paxos *p, gr_ballot ballot);
 
