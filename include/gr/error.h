@@ -22,10 +22,10 @@ extern "C" {
   X(-20, FULL, RETRY, "too much is unordered already; wait for writable")                \
   X(-21, NOT_LEADER, RETRY, "only the leader can do this, and this member is not it")    \
   X(-22, UNREACHABLE, RETRY, "the member has not been heard from lately")                \
-  X(-40, MALFORMED, INPUT, "the frame could not be decoded")                             \
-  X(-41, CORRUPT, INPUT, "the frame's checksum does not match")                          \
-  X(-42, FOREIGN, INPUT, "the frame is of a group with another id, founders or limits") \
-  X(-43, PROTOCOL, INPUT, "the frame is of another protocol version")                    \
+  X(-40, MALFORMED, INPUT, "the frame or record could not be decoded")                             \
+  X(-41, CORRUPT, INPUT, "the checksum of the frame or record does not match")                          \
+  X(-42, FOREIGN, INPUT, "it is of a group with another id, founders, limits or durability") \
+  X(-43, PROTOCOL, INPUT, "the frame or record is of another version")                    \
   X(-44, STALE, INPUT, "the frame is from a process of a member that is not known")          \
   X(-60, NO_MEMORY, FATAL, "an allocation failed")                                       \
   X(-61, HOST, FATAL, "a callback of the host reported failure")                         \
@@ -33,7 +33,9 @@ extern "C" {
   X(-63, BEHIND, FATAL, "the others no longer keep what this member lacks")              \
   X(-64, REPLACED, FATAL, "this member's former process took part in the group")         \
   X(-65, HALTED, FATAL, "the member has halted")                                         \
-  X(-66, SYSTEM, FATAL, "the operating system refused a call")
+  X(-66, SYSTEM, FATAL, "the operating system refused a call")                           \
+  X(-67, STORAGE, FATAL, "storage failed, or what it holds is damaged")                  \
+  X(-68, OUTDATED, FATAL, "the host has applied less than its storage begins with")
 
 enum gr_error {
   GR_OK = 0,

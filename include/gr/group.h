@@ -8,10 +8,14 @@
  *  - each message is delivered at most once at each member, only if it was broadcast, and the
  *    messages of one member in the order in which it broadcast them;
  *  - what one member delivered, every member that stays up and connected delivers.
- * What it does not: members' states live in memory. A process that stops does not come back
- * as itself (the others refuse it, GR_ERR_REPLACED), and a group that loses a majority of its
- * processes stands still. Byzantine members are out of scope, though every byte from the wire
- * is treated as hostile.
+ * Two modes, one choice for the whole group:
+ *  - volatile (no storage callbacks): members' states live in memory. A process that stops does
+ *    not come back as itself (the others refuse it, GR_ERR_REPLACED), and a group that loses a
+ *    majority of its processes stands still.
+ *  - durable (host.store, host.trim): a process that stops comes back as itself, and when all
+ *    lose power at once, a majority that is back goes on by itself, with everything that was
+ *    ever delivered anywhere. A member whose storage was lost is refused, GR_ERR_REPLACED.
+ * Byzantine members are out of scope, though every byte from the wire is treated as hostile.
  *
  * The host's loop, which is the whole integration:
  *
@@ -22,6 +26,14 @@
  *     gr_group_poll(group, now);
  *     if (gr_group_dispatch(group) != GR_OK) stop;
  *   }
+ *
+ * In durable mode, before that loop:
+ *
+ *   if storage keeps a state:         gr_group_restore(group, 0, state);
+ *   for each record that it keeps:    gr_group_restore(group, ticket, record);
+ *   gr_group_resume(group, now);
+ *
+ * and in it, when storage has synced:  gr_group_stored(group, upto);
  *
  * Inputs change state and nothing else; gr_group_dispatch() acts. So messages are batched by
  * the turn of the loop, without a timer and without added delay.
@@ -68,9 +80,80 @@ GR_API int gr_group_new(gr_group **group, const gr_options *options, const gr_ho
  */
 GR_API int gr_group_free(gr_group *group);
 
+/* ---- durable mode: coming back ---- */
+
+/* Gives back, once each and in order, what storage kept of this member: first, with ticket 0,
+ * the state that host.trim() was given last, if it ever was; then the records, by ascending
+ * tickets without a gap; those below the state's `first` may be among them. Copies what it
+ * keeps, and delivers as it goes (host.deliver runs inside), but nothing up to
+ * options.applied. An empty storage gives back nothing: that is a new member.
+ *
+ * GR_OK             taken
+ * GR_ERR_INVALID    an argument is NULL
+ * GR_ERR_STATE      the group is not durable, or has been resumed
+ * GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_PROTOCOL
+ *                   the record is damaged, missing its predecessor, or of a newer library
+ * GR_ERR_FOREIGN    it is of another group, member, or other limits: see gr_options
+ * GR_ERR_OUTDATED   options.applied lies before what storage begins with: the host's own
+ *                   state is older than its last checkpoint
+ * GR_ERR_NO_MEMORY  the cache, or the log, is too small for what was kept under larger limits
+ * GR_ERR_REENTRANT  called from inside a callback; nothing happened
+ * GR_ERR_HALTED     the member has halted: host.deliver failed, for example
+ * After any error but GR_ERR_INVALID and GR_ERR_REENTRANT only gr_group_free() is of use.
+ */
+GR_API int gr_group_restore(gr_group *group, gr_ticket ticket, gr_slice record);
+
+/* All has been given back. The member begins a new boot; it says nothing to anybody until that
+ * is durable, and its broadcasts wait (GR_ERR_FULL, then host.writable) until the group has
+ * decided what becomes of those of its former process.
+ *
+ * GR_OK             done
+ * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_STATE      the group is not durable, or has been resumed
+ * GR_ERR_MALFORMED  records are missing: what was given back does not fit together
+ * GR_ERR_REENTRANT  called from inside a callback; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_resume(gr_group *group, gr_time now);
+
 /* ---- inputs: they only change state ----
  *
- * Inside host.send and host.flush all but gr_group_sendable() answer GR_ERR_REENTRANT. */
+ * Inside all acting callbacks but deliver, leader and writable they answer GR_ERR_REENTRANT,
+ * except gr_group_sendable(). In durable mode they answer GR_ERR_STATE before
+ * gr_group_resume(). */
+
+/* Durable mode: every record up to this ticket is durable; more may come with later calls.
+ *
+ * GR_OK             noted
+ * GR_ERR_INVALID    `group` is NULL, or no record of that ticket was handed over
+ * GR_ERR_STATE      the group is not durable, or not resumed
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_stored(gr_group *group, gr_ticket upto);
+
+/* Durable mode: storage could not write or sync, and nobody can tell any more what it holds.
+ * Halts the member with GR_ERR_STORAGE; a new start from what is really there is safe.
+ *
+ * GR_OK             halted
+ * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ */
+GR_API int gr_group_storage_failed(gr_group *group);
+
+/* Durable mode: the host itself keeps, durably, the effects of every message up to `applied`,
+ * and will come back with options.applied no lower. The next dispatch lets storage forget
+ * what is not needed any more, by host.trim(): that is, up to what every member has kept too,
+ * or what the limits let members keep for each other. To be called from time to time: it
+ * bounds the size of storage and the time of a restart.
+ *
+ * GR_OK             noted; a lower number than before says nothing new
+ * GR_ERR_INVALID    `group` is NULL, or `applied` has not been delivered yet
+ * GR_ERR_STATE      the group is not durable, or not resumed
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_checkpoint(gr_group *group, gr_seqno applied);
 
 /* Takes one frame that the transport says came from `from`. Copies what it needs.
  *
@@ -79,7 +162,8 @@ GR_API int gr_group_free(gr_group *group);
  * GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_FOREIGN, GR_ERR_PROTOCOL, GR_ERR_STALE
  *                   refused; counted by reason, nothing else changed. A host may leave
  *                   it at that; GR_ERR_STALE is common while members meet
- * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_STATE      durable, and not resumed yet
  * GR_ERR_HALTED     the member has halted: see gr_group_halt_reason()
  */
 GR_API int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, gr_time now);
@@ -92,8 +176,10 @@ GR_API int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, 
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
  * GR_ERR_FULL       unordered_bytes_max is reached, or the cache is nearly full of what a
- *                   member that is catching up still lacks; try again after host.writable
- * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
+ *                   member that is catching up still lacks, or this member has come back and
+ *                   its former process is not settled; try again after host.writable
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_STATE      durable, and not resumed yet
  * GR_ERR_HALTED     the member has halted
  */
 GR_API int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t part_count,
@@ -112,7 +198,8 @@ GR_API int gr_group_sendable(gr_group *group, gr_member_id to);
  *
  * GR_OK             done
  * GR_ERR_INVALID    `group` is NULL
- * GR_ERR_REENTRANT  called from inside host.send or host.flush; nothing happened
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_STATE      durable, and not resumed yet
  * GR_ERR_HALTED     the member has halted
  */
 GR_API int gr_group_poll(gr_group *group, gr_time now);
@@ -123,7 +210,8 @@ GR_API int gr_group_poll(gr_group *group, gr_time now);
  * GR_ERR_INVALID      `to` is no other member of the group
  * GR_ERR_NOT_LEADER   this member does not lead
  * GR_ERR_UNREACHABLE  `to` has been silent for an election timeout
- * GR_ERR_REENTRANT    called from inside host.send or host.flush; nothing happened
+ * GR_ERR_REENTRANT    as said above; nothing happened
+ * GR_ERR_STATE        durable, and not resumed yet
  * GR_ERR_HALTED       the member has halted
  */
 GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
@@ -131,9 +219,10 @@ GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
 /* ---- output ---- */
 
 /* Does all that is due, and is the only function that runs the acting callbacks: closes the
- * open batch, proposes if this member leads, then (1) send for every member that is sendable,
- * and flush; (2) deliver, in seqno order; (3) leader; (4) writable; and again until nothing
- * is due. Call it once at the end of each turn of the loop.
+ * open batch, proposes if this member leads, then (1) store, in ticket order, and sync; (2)
+ * send for every member that is sendable, and flush; (3) deliver, in seqno order; (4) trim;
+ * (5) leader; (6) writable; and again until nothing is due. In durable mode nothing is sent
+ * that depends on a record which is not durable yet. Call it once at the end of each turn of the loop.
  *
  * GR_OK             nothing more is due now, or, if callbacks cause ever more work, a limit of
  *                   rounds is reached and gr_group_deadline() is past: come back at once

@@ -2,11 +2,11 @@
  *
  * What the library asks of its host.
  *
- * Two kinds of callbacks. The acting ones (send, flush, deliver, leader, writable) run only
- * inside gr_group_dispatch(), on the thread that called it, in the order that it documents.
- * Inside deliver, leader and writable the host may call the inputs (gr_group_broadcast() and
- * so on) and the queries; inside send and flush, while frames are out, only the queries and
- * gr_group_sendable(). gr_group_dispatch() and gr_group_free() answer GR_ERR_REENTRANT in all
+ * Two kinds of callbacks. The acting ones (store, sync, send, flush, deliver, trim, leader,
+ * writable) run only inside gr_group_dispatch(), on the thread that called it, in the order
+ * that it documents; deliver also inside gr_group_restore(). Inside deliver, leader and
+ * writable the host may call the inputs (gr_group_broadcast() and so on) and the queries;
+ * inside the others only the queries and gr_group_sendable(). gr_group_dispatch() and gr_group_free() answer GR_ERR_REENTRANT in all
  * of them. The observing ones (log, trace) may run in any call and must not call the group.
  */
 #ifndef GR_HOST_H
@@ -20,6 +20,10 @@ extern "C" {
 
 /* The part of a frame that send() must copy if it does not send at once. */
 #define GR_FRAME_HEADER_MAX 16384
+
+/* The part of a record that store() must copy if it does not write at once; and the largest
+ * state that trim() is given. */
+#define GR_RECORD_HEADER_MAX 16384
 
 /* One message, at its place in the order. */
 typedef struct gr_delivery {
@@ -48,7 +52,11 @@ enum gr_trace_kind {
   GR_TRACE_EVICT = 13,      /* memory is short: forgets what laggards still lack; slot = first kept */
   GR_TRACE_REFUSED = 14,    /* dropped a frame; member = from whom, value = the error code */
   GR_TRACE_HALT = 15,       /* halted; value = the error code */
-  GR_TRACE_TRANSFER = 16    /* was asked to, or asks to, move the lead; member = to whom */
+  GR_TRACE_TRANSFER = 16,   /* was asked to, or asks to, move the lead; member = to whom */
+  GR_TRACE_RESUME = 17,     /* came back from storage; ballot = promised, slot = delivered,
+                               value = boot */
+  GR_TRACE_CLOSE = 18,      /* a lane's former boot ended; lane, slot, value = the new boot */
+  GR_TRACE_CHECKPOINT = 19  /* storage begins anew behind; slot, value = first ticket kept */
 };
 
 /* One transition. What a kind does not use is 0. */
@@ -100,6 +108,26 @@ typedef struct gr_host {
 
   /* Every transition, for tests and tools. May be NULL. */
   void (*trace)(void *context, const gr_trace_event *event);
+
+  /* -- storage: all three NULL, or store and trim given: durable mode -- */
+
+  /* Appends one record, the parts joined, to the member's storage. Tickets count up by one
+   * from call to call, over restarts too. Nothing is durable yet: when everything up to a
+   * ticket is, the host says so with gr_group_stored(). parts[0], of at most
+   * GR_RECORD_HEADER_MAX bytes, is valid until store() returns; parts[1], if there is one, is
+   * a batch in the library's cache, valid and unchanged until gr_group_stored() has named the
+   * ticket, or the group is freed. Anything but 0 halts the member with GR_ERR_STORAGE. */
+  int (*store)(void *context, gr_ticket ticket, const gr_slice *parts, size_t part_count);
+
+  /* All records of this round have been handed over: the moment for one write and one sync,
+   * which may take their time. Called only if store() was since. May be NULL. */
+  void (*sync)(void *context);
+
+  /* Once `state` is durable in their place (and in that of any state before), the records
+   * with tickets below `first` are not needed any more. The host copies the state, and takes
+   * its time. Until it is done, all must stay: at a restart either the old state comes with
+   * the old records, or the new one. Anything but 0 halts the member with GR_ERR_STORAGE. */
+  int (*trim)(void *context, gr_ticket first, gr_slice state);
 } gr_host;
 
 #ifdef __cplusplus

@@ -35,6 +35,15 @@ typedef struct gr_status {
   uint64_t unordered_bytes; /* own bytes not yet delivered here */
   uint64_t cache_bytes; /* payload memory in use, in whole blocks */
   uint64_t cache_bytes_max;
+
+  /* durable mode; else false and 0 */
+  bool durable;
+  bool resumed;        /* gr_group_resume() has been called */
+  uint64_t boot;       /* counts the starts of this member, this one included */
+  gr_ticket stored;    /* records handed to storage up to here */
+  gr_ticket synced;    /* records durable up to here, as storage said */
+  gr_slot settled;     /* slots up to here this member could deliver again after losing power */
+  gr_slot checkpoint;  /* the last state given to host.trim stands behind this slot */
 } gr_status;
 
 /* One member as this member sees it. Set `size` to sizeof(gr_member) before the call. */
@@ -82,7 +91,12 @@ typedef struct gr_member {
   X(refused_corrupt, "frames with a wrong checksum")                                     \
   X(refused_foreign, "frames of another group or from no member")                        \
   X(refused_protocol, "frames of another protocol version")                              \
-  X(refused_stale, "frames of processes of members that are not known")
+  X(refused_stale, "frames of processes of members that are not known")                  \
+  X(records_stored, "records handed to storage")                                         \
+  X(bytes_stored, "bytes of records handed to storage")                                  \
+  X(syncs_asked, "rounds that handed records to storage")                                \
+  X(records_restored, "records given back by storage at the start")                      \
+  X(checkpoints, "states given to storage, to forget what lies before")
 
 /* Set `size` to sizeof(gr_counters) before the call. Fields are only ever appended. */
 typedef struct gr_counters {

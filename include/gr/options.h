@@ -62,6 +62,14 @@ typedef struct gr_options {
                                before it is asked for; default 5 ms; 10 us to 10 s */
   gr_time retry_timeout_ns; /* how long an answer may take before it is asked for again;
                                default 30 ms; 100 us to 10 s */
+
+  /* -- durable mode -- */
+
+  bool durable; /* state is kept in storage; equal at all members. gr_group_new() sets it by
+                   itself: true if the host has the storage callbacks */
+  gr_seqno applied; /* durable mode: the host's own state holds every message up to here, so
+                       that none of them is delivered again; 0: none. Anything, also what
+                       storage does not know of yet */
 } gr_options;
 
 /* Checks the options and fills in the defaults of the fields that are zero, so that what

@@ -8,11 +8,18 @@
  *
  *   gr_paxos_receive(), gr_paxos_broadcast(), gr_paxos_poll(): as they come
  *   gr_paxos_flush(): close the batch, propose
+ *   in durable mode:
+ *     while (gr_paxos_record(paxos, &record)) store it, then gr_paxos_recorded(paxos);
  *   for each other member that can be sent to:
  *     while (gr_paxos_frame(paxos, to, &frame)) send it, then gr_paxos_frame_sent(paxos, to);
  *   while (gr_paxos_delivery(paxos, &delivery)) take it, then gr_paxos_delivered(paxos);
+ *   in durable mode:
+ *     if (gr_paxos_trim(paxos, &first, &state)) keep the state, forget records below first.
  *
  * Between gr_paxos_frame() and gr_paxos_frame_sent() no other call may come.
+ *
+ * In durable mode gr_paxos_restore(), with the deliveries that it makes due, and then
+ * gr_paxos_resume() come before all else.
  *
  * Delivering may make more frames due (the room that it frees may let a batch go): repeat
  * until neither has anything.
@@ -43,6 +50,16 @@ typedef struct gr_frame {
   size_t part_count;
 } gr_frame;
 
+/* Slices of a record at most. */
+#define GR_RECORD_PARTS_MAX 2
+
+/* A record to be stored: its parts, joined; how long they are valid, host.store says. */
+typedef struct gr_record {
+  gr_ticket ticket;
+  gr_slice parts[GR_RECORD_PARTS_MAX];
+  size_t part_count;
+} gr_record;
+
 /* Called at every transition; may be NULL; must not call the engine. */
 typedef void gr_trace_callback(void *context, const gr_trace_event *event);
 
@@ -62,8 +79,24 @@ GR_API int gr_paxos_broadcast(gr_paxos *paxos, const gr_slice *parts, size_t par
 GR_API int gr_paxos_poll(gr_paxos *paxos, gr_time now);
 GR_API int gr_paxos_transfer(gr_paxos *paxos, gr_member_id to, gr_time now);
 
+GR_API int gr_paxos_restore(gr_paxos *paxos, gr_ticket ticket, gr_slice record);
+GR_API int gr_paxos_resume(gr_paxos *paxos, gr_time now);
+GR_API int gr_paxos_stored(gr_paxos *paxos, gr_ticket upto);
+GR_API int gr_paxos_checkpoint(gr_paxos *paxos, gr_seqno applied);
+
 /* Closes the open batch and, on the leader, proposes what it holds. GR_OK, GR_ERR_HALTED. */
 GR_API int gr_paxos_flush(gr_paxos *paxos);
+
+/* The record that is due next; false when there is none. Asking again without
+ * gr_paxos_recorded() gives the same record. */
+GR_API bool gr_paxos_record(gr_paxos *paxos, gr_record *record);
+
+/* Storage took the record that gr_paxos_record() gave last. */
+GR_API void gr_paxos_recorded(gr_paxos *paxos);
+
+/* True once after each checkpoint that lets storage forget something: what host.trim is given.
+ * The state is valid until the next call on the engine. */
+GR_API bool gr_paxos_trim(gr_paxos *paxos, gr_ticket *first, gr_slice *state);
 
 /* The frame that is due next for `to`; false when there is none. Asking again without
  * gr_paxos_frame_sent() gives the same frame, or a newer one of the same purpose. */

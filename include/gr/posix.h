@@ -52,6 +52,12 @@ typedef struct gr_node_options {
    * such intervals: it saves the wake-up, and costs processor time. It yields meanwhile, and
    * never does so on a quiet node. Default 200 us; GR_NODE_SPIN_NEVER: never; up to 10 ms. */
   gr_time spin_max_ns;
+
+  /* Durable mode: the directory of this member's write-ahead log, made if it is not there; NULL:
+   * volatile. Only one node at a time can have it open. What it delivers at the start begins
+   * behind group->applied. */
+  const char *data_directory;
+  uint64_t segment_bytes; /* of the log's files; default 64 MiB; 64 KiB to 1 GiB */
 } gr_node_options;
 
 /* The callbacks; each runs on the node's thread. */
@@ -75,6 +81,10 @@ typedef struct gr_node_host {
    * GR_ERR_HALTED, only the queries are still answered. gr_node_stop() is still to be called.
    * Called once. May be NULL. */
   void (*halted)(void *context, int error, const char *text);
+
+  /* Durable mode: what the log held has been delivered; what comes now is new. Before it the node
+   * takes no broadcasts from the queue, and answers no query. May be NULL. */
+  void (*restored)(void *context);
 } gr_node_host;
 
 /* Figures of one link, for people and for monitoring. */
@@ -87,6 +97,22 @@ typedef struct gr_node_link {
                               group, version or member */
 } gr_node_link;
 
+/* Figures of the log of a durable node, since its start. */
+typedef struct gr_node_storage {
+  size_t size;             /* set to sizeof(gr_node_storage) before the call */
+  uint64_t records;        /* written */
+  uint64_t bytes;          /* written, headers of the log included */
+  uint64_t syncs;          /* calls of fdatasync() for records */
+  gr_time sync_time;       /* in them, all together */
+  gr_time sync_time_max;   /* in the longest */
+  uint64_t log_bytes;      /* what the directory's segments hold that is still needed, as of now */
+  uint64_t segments;       /* in use */
+  uint64_t restored_records; /* replayed at the start */
+  uint64_t restored_bytes;
+  gr_time restore_time;
+  uint64_t torn_bytes;     /* cut off the log's end at the start: written, but never synced */
+} gr_node_storage;
+
 /* Starts a node: binds, starts the thread, connects. `error_text`, if not NULL, receives one
  * line that says what is wrong and what to do, always terminated, of at most
  * `error_text_size` bytes.
@@ -96,7 +122,11 @@ typedef struct gr_node_link {
  *                   range
  * GR_ERR_VERSION    a struct is newer than this library
  * GR_ERR_NO_MEMORY  an allocation failed
- * GR_ERR_SYSTEM     the operating system refused: the address is in use, for example
+ * GR_ERR_SYSTEM     the operating system refused: the address is in use, or another process has
+ *                   the data directory open, for example
+ * GR_ERR_STORAGE    the data directory holds what cannot be read; the text names file and offset
+ * What is in the data directory is read by the node's thread, after this returns: damage that is
+ * found then halts the node (host.halted), with such a text.
  */
 GR_API int gr_node_start(gr_node **node, const gr_node_options *options,
                          const gr_node_host *host, char *error_text, size_t error_text_size);
@@ -129,6 +159,20 @@ GR_API int gr_node_broadcast(gr_node *node, const gr_slice *parts, size_t part_c
 /* Asks `to` to take over the lead, and answers as gr_group_transfer(): GR_OK, GR_ERR_INVALID,
  * GR_ERR_NOT_LEADER, GR_ERR_UNREACHABLE, GR_ERR_HALTED. */
 GR_API int gr_node_transfer(gr_node *node, gr_member_id to);
+
+/* As gr_group_checkpoint(): the host keeps the effects of every message up to `applied`. From any
+ * thread, callbacks included; takes effect soon after.
+ *
+ * GR_OK             noted
+ * GR_ERR_INVALID    `node` is NULL, or `applied` has not been delivered yet
+ * GR_ERR_STATE      the node is volatile, or host.restored is still to come
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_node_checkpoint(gr_node *node, gr_seqno applied);
+
+/* Figures of the log, from any thread. GR_OK, GR_ERR_INVALID, GR_ERR_STATE (volatile),
+ * GR_ERR_HALTED. */
+GR_API int gr_node_storage_figures(gr_node *node, gr_node_storage *figures);
 
 /* As gr_group_status(), gr_group_counters() and gr_group_members(), from any thread: the node's
  * thread answers, so the answer is as of one moment. Inside a callback they answer directly.

@@ -32,6 +32,9 @@ typedef uint64_t gr_seqno;
 /* A position in the log of decisions: 1, 2, 3, ... One slot orders any number of messages. */
 typedef uint64_t gr_slot;
 
+/* A record's place in a member's storage: 1, 2, 3, ..., over all starts of its process. */
+typedef uint64_t gr_ticket;
+
 /* Bytes that somebody else owns. `data` may be NULL when `size` is 0. */
 typedef struct gr_slice {
   const void *data;

@@ -93,7 +93,38 @@ int gr_group_free(gr_group *group) {
   return GR_OK;
 }
 
+/* ---- coming back ---- */
+
+int gr_group_restore(gr_group *group, gr_ticket ticket, gr_slice record) {
+  if (!group) return GR_ERR_INVALID;
+  return gr_paxos_restore(group->paxos, ticket, record);
+}
+
+int gr_group_resume(gr_group *group, gr_time now) {
+  if (!group) return GR_ERR_INVALID;
+  return gr_paxos_resume(group->paxos, now);
+}
+
 /* ---- inputs ---- */
+
+int gr_group_stored(gr_group *group, gr_ticket upto) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
+  return gr_paxos_stored(group->paxos, upto);
+}
+
+int gr_group_storage_failed(gr_group *group) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
+  gr_paxos_halt(group->paxos, GR_ERR_STORAGE, "the host's storage failed");
+  return GR_OK;
+}
+
+int gr_group_checkpoint(gr_group *group, gr_seqno applied) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->sending) return GR_ERR_REENTRANT;
+  return gr_paxos_checkpoint(group->paxos, applied);
+}
 
 int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, gr_time now) {
   if (!group) return GR_ERR_INVALID;

@@ -276,6 +276,14 @@ int gr_paxos_flush(gr_paxos *p) {
   return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
 }
 
+int gr_paxos_restore(gr_paxos *p, gr_ticket t, gr_slice r) { (void)p; (void)t; (void)r; return GR_ERR_STATE; }
+int gr_paxos_resume(gr_paxos *p, gr_time now) { (void)p; (void)now; return GR_ERR_STATE; }
+int gr_paxos_stored(gr_paxos *p, gr_ticket t) { (void)p; (void)t; return GR_ERR_STATE; }
+int gr_paxos_checkpoint(gr_paxos *p, gr_seqno s) { (void)p; (void)s; return GR_ERR_STATE; }
+bool gr_paxos_record(gr_paxos *p, gr_record *r) { (void)p; (void)r; return false; }
+void gr_paxos_recorded(gr_paxos *p) { (void)p; }
+bool gr_paxos_trim(gr_paxos *p, gr_ticket *f, gr_slice *s) { (void)p; (void)f; (void)s; return false; }
+
 /* ---- time ---- */
 
 int gr_paxos_poll(gr_paxos *p, gr_time now) {
