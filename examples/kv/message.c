@@ -4,20 +4,12 @@
  */
 #include "message.h"
 
+#include "number.h"
+
 #include <string.h>
 
 #define FORMAT 1
 #define HEAD_BYTES 24
-
-static void store_number(uint8_t *at, uint64_t value, unsigned bytes) {
-  for (unsigned i = 0; i < bytes; i++) at[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t load_number(const uint8_t *at, unsigned bytes) {
-  uint64_t value = 0;
-  for (unsigned i = 0; i < bytes; i++) value |= (uint64_t)at[i] << (8 * i);
-  return value;
-}
 
 bool kv_message_encode(const struct kv_message *message, const struct kv_request *request,
                        struct kv_buffer *buffer) {
@@ -33,13 +25,13 @@ bool kv_message_encode(const struct kv_message *message, const struct kv_request
   at[1] = (uint8_t)message->operation;
   at[2] = message->flags;
   at[3] = 0;
-  store_number(at + 4, message->word_count, 4);
-  store_number(at + 8, message->time_ms, 8);
-  store_number(at + 16, (uint64_t)message->number, 8);
+  kv_number_put(at + 4, message->word_count, 4);
+  kv_number_put(at + 8, message->time_ms, 8);
+  kv_number_put(at + 16, (uint64_t)message->number, 8);
   at += HEAD_BYTES;
   for (uint32_t i = 0; i < message->word_count; i++) {
     struct kv_string word = kv_request_arg(request, i + 1);
-    store_number(at, word.size, 4);
+    kv_number_put(at, word.size, 4);
     if (word.size > 0) memcpy(at + 4, word.data, word.size);
     at += 4 + word.size;
   }
@@ -70,13 +62,13 @@ static bool is_sound(unsigned operation, uint32_t word_count, unsigned flags) {
 
 bool kv_message_decode(const uint8_t *bytes, size_t size, struct kv_message *message) {
   if (size < HEAD_BYTES || bytes[0] != FORMAT || bytes[3] != 0) return false;
-  uint32_t word_count = (uint32_t)load_number(bytes + 4, 4);
+  uint32_t word_count = (uint32_t)kv_number_get(bytes + 4, 4);
   if (!is_sound(bytes[1], word_count, bytes[2])) return false;
   const uint8_t *at = bytes + HEAD_BYTES;
   size_t left = size - HEAD_BYTES;
   for (uint32_t i = 0; i < word_count; i++) {
     if (left < 4) return false;
-    size_t word_size = (size_t)load_number(at, 4);
+    size_t word_size = (size_t)kv_number_get(at, 4);
     if (word_size > left - 4) return false;
     at += 4 + word_size;
     left -= 4 + word_size;
@@ -84,15 +76,15 @@ bool kv_message_decode(const uint8_t *bytes, size_t size, struct kv_message *mes
   if (left != 0) return false;
   *message = (struct kv_message){.operation = (enum kv_operation)bytes[1],
                                  .flags = bytes[2],
-                                 .time_ms = load_number(bytes + 8, 8),
-                                 .number = (int64_t)load_number(bytes + 16, 8),
+                                 .time_ms = kv_number_get(bytes + 8, 8),
+                                 .number = (int64_t)kv_number_get(bytes + 16, 8),
                                  .word_count = word_count,
                                  .words = bytes + HEAD_BYTES};
   return true;
 }
 
 struct kv_string kv_message_word(const uint8_t **at) {
-  struct kv_string word = {.data = *at + 4, .size = (size_t)load_number(*at, 4)};
+  struct kv_string word = {.data = *at + 4, .size = (size_t)kv_number_get(*at, 4)};
   *at = word.data + word.size;
   return word;
 }

@@ -244,6 +244,19 @@ uint64_t kv_store_digest(const struct kv_store *store) {
   return store->digest;
 }
 
+uint64_t kv_store_time(const struct kv_store *store) {
+  return store->time_ms;
+}
+
+bool kv_store_each(const struct kv_store *store, kv_store_each_visit *visit,
+                   void *context) {
+  for (size_t i = 0; i <= store->mask; i++)
+    for (const struct kv_entry *entry = store->buckets[i]; entry; entry = entry->next)
+      if (!visit(context, key_of(entry), value_of(entry), entry->expires_ms))
+        return false;
+  return true;
+}
+
 /* The cursor is a bucket. The table only grows, and a key that moves then moves to a
  * later bucket: what has not been visited stays ahead of the cursor. */
 uint64_t kv_store_scan(const struct kv_store *store, uint64_t cursor, uint64_t now_ms,

@@ -58,6 +58,16 @@ size_t kv_store_count(const struct kv_store *store);
  * to be. Kept up to date with every change. */
 uint64_t kv_store_digest(const struct kv_store *store);
 
+/* Logical time. */
+uint64_t kv_store_time(const struct kv_store *store);
+
+/* Visits every entry, in no particular order, until a visit answers false; false if one
+ * did. Allocates nothing and takes no lock, so that a forked child may do it. */
+typedef bool kv_store_each_visit(void *context, struct kv_string key,
+                                 struct kv_string value, uint64_t expires_ms);
+bool kv_store_each(const struct kv_store *store, kv_store_each_visit *visit,
+                   void *context);
+
 /* Visits a part of the keys that are not expired at `now_ms`; returns where to go on, 0
  * after the last part. Begin with 0. A key that is there from the first call to the last
  * is visited at least once, whatever else changes between the calls. */
