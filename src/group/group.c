@@ -23,7 +23,8 @@ struct gr_group {
   gr_host host;
   gr_allocator allocator;
   bool dispatching;
-  bool sending; /* frames are out that point into the cache: no input may change it */
+  bool quiet; /* frames or records are out that point into the cache: no input may change
+                 it */
   bool halt_told;
   bool unfinished;     /* the last dispatch stopped at its limit of rounds */
   gr_member_id leader; /* as last told to the host */
@@ -45,7 +46,22 @@ static int copy_host(gr_host *copy, const gr_host *host) {
     if (((const uint8_t *)host)[i] != 0) return GR_ERR_VERSION;
   *copy = (gr_host){0};
   memcpy(copy, host, host->size < sizeof(*copy) ? host->size : sizeof(*copy));
-  return copy->send && copy->deliver ? GR_OK : GR_ERR_INVALID;
+  if (!copy->send || !copy->deliver) return GR_ERR_INVALID;
+  bool stores = copy->store && copy->trim;
+  return stores || (!copy->store && !copy->sync && !copy->trim) ? GR_OK : GR_ERR_INVALID;
+}
+
+/* The caller's options, as far as its struct goes, with the mode that the host's
+ * callbacks choose. */
+static const gr_options *with_mode(gr_options *copy, const gr_options *options,
+                                   bool durable) {
+  if (!options || options->size < sizeof(size_t) || options->size > sizeof(*copy))
+    return options; /* to be refused, or newer than what we know */
+  *copy = (gr_options){0};
+  memcpy(copy, options, options->size);
+  copy->size = sizeof(*copy);
+  copy->durable = durable;
+  return copy;
 }
 
 static void forward_trace(void *context, const gr_trace_event *event) {
@@ -69,7 +85,9 @@ int gr_group_new(gr_group **group, const gr_options *options, const gr_host *hos
   int error = copy_host(&callbacks, host);
   if (error != GR_OK) return error;
   gr_paxos *paxos;
-  error = gr_paxos_new(&paxos, options, allocator, now);
+  gr_options chosen;
+  error = gr_paxos_new(&paxos, with_mode(&chosen, options, callbacks.store != NULL),
+                       allocator, now);
   if (error != GR_OK) return error;
   gr_allocator memory = allocator ? *allocator : gr_default_allocator();
   gr_group *g = memory.allocate(memory.context, sizeof(*g), GR_CARVE_ALIGNMENT);
@@ -93,49 +111,37 @@ int gr_group_free(gr_group *group) {
   return GR_OK;
 }
 
-/* ---- coming back ---- */
-
-int gr_group_restore(gr_group *group, gr_ticket ticket, gr_slice record) {
-  if (!group) return GR_ERR_INVALID;
-  return gr_paxos_restore(group->paxos, ticket, record);
-}
-
-int gr_group_resume(gr_group *group, gr_time now) {
-  if (!group) return GR_ERR_INVALID;
-  return gr_paxos_resume(group->paxos, now);
-}
-
 /* ---- inputs ---- */
 
 int gr_group_stored(gr_group *group, gr_ticket upto) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   return gr_paxos_stored(group->paxos, upto);
 }
 
 int gr_group_storage_failed(gr_group *group) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   gr_paxos_halt(group->paxos, GR_ERR_STORAGE, "the host's storage failed");
   return GR_OK;
 }
 
 int gr_group_checkpoint(gr_group *group, gr_seqno applied) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   return gr_paxos_checkpoint(group->paxos, applied);
 }
 
 int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, gr_time now) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   return gr_paxos_receive(group->paxos, from, frame, now);
 }
 
 int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t part_count,
                        gr_time now, uint64_t *number) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   return gr_paxos_broadcast(group->paxos, parts, part_count, now, number);
 }
 
@@ -152,13 +158,13 @@ int gr_group_sendable(gr_group *group, gr_member_id to) {
 
 int gr_group_poll(gr_group *group, gr_time now) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   return gr_paxos_poll(group->paxos, now);
 }
 
 int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now) {
   if (!group) return GR_ERR_INVALID;
-  if (group->sending) return GR_ERR_REENTRANT;
+  if (group->quiet) return GR_ERR_REENTRANT;
   return gr_paxos_transfer(group->paxos, to, now);
 }
 
@@ -166,6 +172,34 @@ int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now) {
 
 static void log_line(const gr_group *group, enum gr_log_level level, const char *text) {
   if (group->host.log) group->host.log(group->host.context, level, text);
+}
+
+static bool store_all(gr_group *group) {
+  bool stored = false;
+  gr_record record;
+  group->quiet = true;
+  while (gr_paxos_record(group->paxos, &record)) {
+    if (group->host.store(group->host.context, record.ticket, record.parts,
+                          record.part_count) != 0) {
+      gr_paxos_halt(group->paxos, GR_ERR_STORAGE, "host.store reported failure");
+      break;
+    }
+    gr_paxos_recorded(group->paxos);
+    stored = true;
+  }
+  if (stored && group->host.sync) group->host.sync(group->host.context);
+  group->quiet = false;
+  return stored;
+}
+
+static void trim(gr_group *group) {
+  gr_ticket first;
+  gr_slice state;
+  if (!gr_paxos_trim(group->paxos, &first, &state)) return;
+  group->quiet = true;
+  if (group->host.trim(group->host.context, first, state) != 0)
+    gr_paxos_halt(group->paxos, GR_ERR_STORAGE, "host.trim reported failure");
+  group->quiet = false;
 }
 
 static bool send_to(gr_group *group, struct peer *peer) {
@@ -184,11 +218,11 @@ static bool send_to(gr_group *group, struct peer *peer) {
 
 static bool send_all(gr_group *group) {
   bool sent = false;
-  group->sending = true;
+  group->quiet = true;
   for (size_t i = 0; i < group->peer_count; i++)
     sent = send_to(group, &group->peers[i]) || sent;
   if (sent && group->host.flush) group->host.flush(group->host.context);
-  group->sending = false;
+  group->quiet = false;
   return sent;
 }
 
@@ -246,8 +280,10 @@ int gr_group_dispatch(gr_group *group) {
   do {
     error = gr_paxos_flush(group->paxos);
     if (error != GR_OK) break;
-    acted = send_all(group);
+    acted = store_all(group);
+    acted = send_all(group) || acted;
     acted = deliver_all(group) || acted;
+    trim(group);
     if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) break;
     acted = tell_leader(group) || acted;
     acted = tell_writable(group) || acted;
@@ -269,6 +305,25 @@ gr_time gr_group_deadline(const gr_group *group) {
 
 int gr_group_halt_reason(const gr_group *group, const char **text) {
   return gr_paxos_halt_reason(group ? group->paxos : NULL, text);
+}
+
+/* ---- coming back ---- */
+
+int gr_group_restore(gr_group *group, gr_ticket ticket, gr_slice record) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->dispatching) return GR_ERR_REENTRANT;
+  int error = gr_paxos_restore(group->paxos, ticket, record);
+  if (error != GR_OK) return error;
+  group->dispatching = true;
+  deliver_all(group);
+  group->dispatching = false;
+  return gr_paxos_halt_reason(group->paxos, NULL) == GR_OK ? GR_OK : GR_ERR_HALTED;
+}
+
+int gr_group_resume(gr_group *group, gr_time now) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->dispatching) return GR_ERR_REENTRANT;
+  return gr_paxos_resume(group->paxos, now);
 }
 
 /* ---- queries ---- */

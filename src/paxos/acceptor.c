@@ -26,11 +26,20 @@ void gr_acceptor_promise(struct gr_paxos *p, gr_ballot ballot) {
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_PROMISE,
                               .ballot = ballot,
                               .member = ballot.member});
+  gr_storage_promised(p);
 }
 
-bool gr_cut_held(const struct gr_paxos *p, gr_memberset lanes, const uint64_t *upto) {
+/* R14: of a boot that has ended a cut adds nothing, and needs nothing. Of one that has
+ * not begun here nothing can be held: what comes before its CLOSE is delivered first. */
+static bool mark_held(const struct gr_lane *lane, struct gr_mark mark) {
+  if (gr_mark_is_close(mark) || mark.boot < lane->boot) return true;
+  return mark.boot == lane->boot && mark.upto <= lane->held;
+}
+
+bool gr_cut_held(const struct gr_paxos *p, gr_memberset lanes,
+                 const struct gr_mark *marks) {
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (gr_memberset_has(lanes, i) && p->lanes[i].held < upto[i]) return false;
+    if (gr_memberset_has(lanes, i) && !mark_held(&p->lanes[i], marks[i])) return false;
   return true;
 }
 
@@ -38,11 +47,17 @@ void gr_cut_want(struct gr_paxos *p, const struct gr_cut *cut, uint32_t holder) 
   for (uint32_t i = 0; i < p->roster.count; i++) {
     if (!gr_memberset_has(cut->lanes, i)) continue;
     struct gr_lane *lane = &p->lanes[i];
-    if (lane->wanted < cut->upto[i]) lane->wanted = cut->upto[i];
-    if (holder == GR_NOBODY || holder == p->self) continue;
-    uint64_t *held = &p->peers[holder].held[i];
-    if (*held < cut->upto[i]) *held = cut->upto[i];
+    struct gr_mark mark = cut->marks[i];
+    if (mark.boot == lane->boot && lane->wanted < mark.upto) lane->wanted = mark.upto;
+    if (holder != GR_NOBODY && holder != p->self) gr_peer_holds(p, holder, i, mark);
   }
+}
+
+void gr_peer_holds(struct gr_paxos *p, uint32_t index, uint32_t lane,
+                   struct gr_mark mark) {
+  struct gr_mark *held = &p->peers[index].held[lane];
+  if (held->boot < mark.boot || (held->boot == mark.boot && held->upto < mark.upto))
+    *held = mark;
 }
 
 bool gr_log_write(struct gr_paxos *p, gr_slot slot, gr_ballot ballot,
@@ -56,6 +71,7 @@ bool gr_log_write(struct gr_paxos *p, gr_slot slot, gr_ballot ballot,
     p->log_end++;
   }
   gr_slot_set(&p->log, slot, ballot, cut, p->roster.count);
+  gr_storage_wrote(p, slot);
   return true;
 }
 
@@ -71,13 +87,23 @@ static bool acceptor_start(struct gr_paxos *p) {
   return true;
 }
 
+/* It was accepted by this member's process of a former boot. */
+static bool was_accepted(const struct gr_paxos *p, gr_slot slot) {
+  return slot < p->log_end &&
+         gr_ballot_compare(gr_slot_at(&p->log, slot)->ballot, p->promised) == 0;
+}
+
 /* Accepts the proposal that is next, if it is here with its batches. */
 static bool accept_next(struct gr_paxos *p) {
   gr_slot slot = p->accepted + 1;
+  if (was_accepted(p, slot)) {
+    p->accepted = slot;
+    return true;
+  }
   const struct gr_slot_entry *proposal = gr_slot_at(&p->proposals, slot);
   if (proposal->slot != slot || gr_ballot_compare(proposal->ballot, p->promised) != 0)
     return false;
-  if (!gr_cut_held(p, proposal->lanes, proposal->upto)) return false;
+  if (!gr_cut_held(p, proposal->lanes, proposal->marks)) return false;
   struct gr_cut cut;
   gr_slot_cut(proposal, p->roster.count, &cut);
   if (!gr_log_write(p, slot, p->promised, &cut)) return false;
@@ -85,28 +111,12 @@ static bool accept_next(struct gr_paxos *p) {
   return true;
 }
 
-/* Everybody learns from the acceptances of all, but where two are a majority each member
- * has one already with the leader's proposal and its own: there only the leader needs to
- * hear. */
-static void owe_accepted(struct gr_paxos *p) {
-  if (gr_memberset_size(p->voters) > 3 || p->leader == GR_NOBODY)
-    gr_due_all(p, GR_DUE_ACCEPTED);
-  else
-    p->peers[p->leader].due |= GR_DUE_ACCEPTED;
-}
-
 void gr_acceptor_advance(struct gr_paxos *p) {
   if (p->role == GR_ROLE_LEADER) return; /* it accepts as it proposes */
-  gr_slot before = p->accepted;
-  bool started = p->started;
   if (!acceptor_start(p)) return;
   while (accept_next(p)) {
   }
-  if (p->accepted == before && p->started == started) return;
-  owe_accepted(p);
-  gr_emit(p, (gr_trace_event){.kind = GR_TRACE_ACCEPT,
-                              .ballot = p->promised,
-                              .slot = p->accepted});
+  gr_storage_tell(p);
 }
 
 void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
@@ -123,11 +133,13 @@ void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
                   accept->delivered);
   if (p->start == 0) p->start = accept->start;
   if (p->leader_chosen < accept->chosen) p->leader_chosen = accept->chosen;
-  /* What is not delivered here is not delivered everywhere, whatever the leader says. */
-  gr_slot stable = accept->stable < p->delivered ? accept->stable : p->delivered;
+  /* What is not settled here is not settled everywhere, whatever the leader says. */
+  gr_slot settled = gr_storage_settled(p);
+  gr_slot stable = accept->stable < settled ? accept->stable : settled;
   if (p->stable < stable) p->stable = stable;
   gr_cut_want(p, &accept->cut, from);
   gr_slot base = p->started ? p->accepted : p->start - 1;
+  if (base < p->chosen) base = p->chosen;
   if (accept->slot <= base)
     peer->due |= GR_DUE_ACCEPTED; /* R19: a repeat is answered with the watermark */
   else if (accept->slot - base <= GR_SLOTS_UNDECIDED_MAX)

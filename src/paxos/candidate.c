@@ -102,6 +102,7 @@ void gr_candidate_receive(struct gr_paxos *p, uint32_t from,
 }
 
 static bool majority_promised(const struct gr_paxos *p) {
+  if (!gr_storage_promise_told(p)) return false; /* R4 */
   gr_memberset promised = gr_memberset_one(p->self);
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && p->peers[i].promise_complete) promised |= gr_memberset_one(i);
@@ -137,7 +138,7 @@ static bool reported_complete(struct gr_paxos *p) {
 static bool reported_held(const struct gr_paxos *p) {
   for (gr_slot slot = p->chosen + 1; slot < p->reported_end; slot++) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->reported, slot);
-    if (!gr_cut_held(p, entry->lanes, entry->upto)) return false;
+    if (!gr_cut_held(p, entry->lanes, entry->marks)) return false;
   }
   return true;
 }

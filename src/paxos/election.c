@@ -51,6 +51,13 @@ gr_ballot gr_election_next_ballot(const struct gr_paxos *p) {
   return (gr_ballot){p->roster.view, p->round_seen + 1, p->roster.ids[p->self]};
 }
 
+void gr_election_orphaned(struct gr_paxos *p) {
+  p->leader = GR_NOBODY;
+  p->leader_heard = 0;
+  gr_election_rearm(p);
+  p->election_due -= p->options.election_timeout_ns; /* only the rank counts */
+}
+
 static void prevote_begin(struct gr_paxos *p) {
   p->role = GR_ROLE_PREVOTE;
   p->leader = GR_NOBODY;
@@ -108,7 +115,7 @@ void gr_election_answer(const struct gr_paxos *p, uint32_t to,
                p->now - p->leader_heard >= p->options.election_timeout_ns);
   bool near = prevote->chosen + 1 >= p->log_first &&
               prevote->chosen + GR_SLOTS_UNDECIDED_MAX >= p->chosen;
-  *answer = (struct gr_prevote_answer){prevote->ballot, prevote->asking, p->promised,
+  *answer = (struct gr_prevote_answer){prevote->ballot, prevote->asking, p->told.promised,
                                        lost && near};
 }
 
@@ -126,6 +133,7 @@ void gr_election_receive_answer(struct gr_paxos *p, uint32_t from,
 int gr_paxos_transfer(gr_paxos *p, gr_member_id to, gr_time now) {
   if (!p) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
   uint32_t index = gr_roster_index(&p->roster, to);
   if (index == p->roster.count || index == p->self) return GR_ERR_INVALID;

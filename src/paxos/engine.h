@@ -9,6 +9,9 @@
  *   proposer.c   the leader: proposals and their repetition
  *   election.c   who should lead: pre-vote, timers, stepping down, transfer
  *   candidate.c  phase 1: from PREPARE to the lead
+ *   storage.c    what is to be kept, made into records; what of it is durable
+ *   checkpoint.c letting storage forget
+ *   restore.c    coming back from storage
  *   repair.c     asking for what is missing, and serving those who ask
  *   outbox.c     what is due to whom, made into frames
  *   receive.c    frames in, to whom they concern
@@ -27,6 +30,7 @@
 #include "paxos/gap.h"
 #include "paxos/lane.h"
 #include "paxos/log.h"
+#include "paxos/storage.h"
 
 #include <gr/paxos.h>
 
@@ -76,8 +80,10 @@ struct gr_peer {
 
   /* meeting: see heartbeat.c */
   uint64_t incarnation; /* which process of it we know; 0: none yet */
+  uint64_t boot;        /* which start of it, as far as we have heard */
   bool confirmed;       /* that process knows us */
-  gr_time refuses_since; /* since when it says to know another process of ours; 0: not so */
+  gr_time
+      refuses_since; /* since when it says to know another process of ours; 0: not so */
 
   gr_time heard; /* 0: never */
   gr_time hears; /* it heard us then or later: our latest stamp that it echoed */
@@ -92,13 +98,14 @@ struct gr_peer {
   gr_slot delivered;
   gr_time delivered_rose; /* when `delivered` did last */
   gr_slot log_first;
-  uint64_t *held; /* by lane */
+  struct gr_mark *held; /* by lane */
 
   /* due to it */
-  uint32_t due;               /* enum gr_due */
-  struct gr_offer offer;      /* what gr_paxos_frame() gave last */
-  uint64_t data_next;         /* next batch of the own lane */
-  bool serve_next; /* what it asked for takes turns with the rest: repeats never starve it */
+  uint32_t due;          /* enum gr_due */
+  struct gr_offer offer; /* what gr_paxos_frame() gave last */
+  uint64_t data_next;    /* next batch of the own lane */
+  bool serve_next; /* what it asked for takes turns with the rest: repeats never starve it
+                    */
   gr_slot accept_next;        /* next proposal, if we lead */
   gr_time accept_retry;       /* when to repeat those it has not acknowledged */
   struct gr_prevote prevote;  /* the one to be answered */
@@ -130,7 +137,8 @@ struct gr_paxos {
   uint32_t self;
   gr_memberset voters;
   struct gr_peer *peers; /* by index; the own place is unused */
-  bool formed;           /* every founder knows our process, and we its */
+  bool met;              /* every founder knows our process, and we its */
+  bool formed;           /* and that will not be forgotten: takes part */
 
   struct gr_pool pool;
   struct gr_lane *lanes; /* by index */
@@ -149,6 +157,10 @@ struct gr_paxos {
   gr_slot log_end;   /* each accepted in some ballot or known to be chosen */
   struct gr_slot_table log;
   struct gr_slot_table proposals; /* of the promised ballot, beyond `accepted` */
+
+  /* storage */
+  struct gr_storage storage;
+  struct gr_told told;
 
   /* learner */
   gr_slot leader_chosen; /* what the leader of the promised ballot knows to be chosen */
@@ -186,11 +198,13 @@ struct gr_paxos {
   gr_slot proposed;
   gr_time leads_since;
   uint64_t proposed_upto[GR_MEMBERS_MAX]; /* by lane, over all proposals */
+  uint64_t proposed_boot[GR_MEMBERS_MAX]; /* likewise, CLOSE included */
   uint32_t transfer_to;                   /* GR_NOBODY: nobody */
   gr_time transfer_until;
 
   gr_counters counters;
   uint8_t *header; /* GR_FRAME_HEADER_MAX bytes, for the frame that is being made */
+  uint8_t *record; /* GR_RECORD_HEADER_MAX bytes, for the record or state; durable only */
 };
 
 /* ---- used everywhere ---- */
@@ -224,6 +238,12 @@ static inline gr_time gr_retry_timeout(const struct gr_paxos *p, uint32_t index)
   return twice > p->options.retry_timeout_ns ? twice : p->options.retry_timeout_ns;
 }
 
+/* True if this member makes batches of its lane: not while those of its former boot are
+ * not settled. */
+static inline bool gr_produces(const struct gr_paxos *p) {
+  return p->lanes[p->self].boot == p->roster.boot;
+}
+
 /* Makes a frame due to all others. */
 static inline void gr_due_all(struct gr_paxos *p, enum gr_due due) {
   for (uint32_t i = 0; i < p->roster.count; i++)
@@ -232,13 +252,18 @@ static inline void gr_due_all(struct gr_paxos *p, enum gr_due due) {
 
 /* ---- heartbeat.c ---- */
 
-/* Takes part from now on, if every founder has confirmed that it knows this process. */
+/* Has met, if every founder has confirmed that it knows this process. */
 void gr_heartbeat_form(struct gr_paxos *p);
+/* Takes part from now on. */
+void gr_heartbeat_begin(struct gr_paxos *p);
+/* Another member's process was started anew, from its storage. */
+void gr_heartbeat_restarted(struct gr_paxos *p, uint32_t from, uint64_t boot);
 void gr_heartbeat_poll(struct gr_paxos *p);
 void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
                        struct gr_heartbeat *heartbeat);
 /* GR_OK or GR_ERR_STALE. */
-int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
+                         const struct gr_frame_header *header,
                          const struct gr_heartbeat *heartbeat);
 /* Takes reported marks into account; they only ever rise. */
 void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
@@ -254,13 +279,43 @@ void gr_acceptor_receive_prepare(struct gr_paxos *p, uint32_t from,
                                  const struct gr_prepare *prepare);
 /* Accepts what can be accepted by now. */
 void gr_acceptor_advance(struct gr_paxos *p);
-/* Every batch that the cut names is here, or delivered already. */
-bool gr_cut_held(const struct gr_paxos *p, gr_memberset lanes, const uint64_t *upto);
+/* Every batch that the cut adds to the order is here, or delivered already. */
+bool gr_cut_held(const struct gr_paxos *p, gr_memberset lanes,
+                 const struct gr_mark *marks);
 /* Notes that the cut's batches exist, and that `holder` (or GR_NOBODY) has them. */
 void gr_cut_want(struct gr_paxos *p, const struct gr_cut *cut, uint32_t holder);
+/* Notes that a member holds a lane up to there. */
+void gr_peer_holds(struct gr_paxos *p, uint32_t index, uint32_t lane,
+                   struct gr_mark mark);
 /* Writes a slot at or behind the log's end. False if the log has no room for it. */
 bool gr_log_write(struct gr_paxos *p, gr_slot slot, gr_ballot ballot,
                   const struct gr_cut *cut);
+
+/* ---- storage.c ---- */
+
+/* The boot is durable: frames may leave. */
+bool gr_storage_ready(const struct gr_paxos *p);
+/* The present promise is durable. */
+bool gr_storage_promise_told(const struct gr_paxos *p);
+/* Slots up to here this member could deliver again after losing power; without storage
+ * those that it has delivered. */
+gr_slot gr_storage_settled(const struct gr_paxos *p);
+/* Tells others what has become durable of the promise and the acceptances. */
+void gr_storage_tell(struct gr_paxos *p);
+/* The promise has changed. */
+void gr_storage_promised(struct gr_paxos *p);
+/* A slot of the log has a new value. */
+void gr_storage_wrote(struct gr_paxos *p, gr_slot slot);
+/* Whom this member has met has changed. */
+void gr_storage_keep_view(struct gr_paxos *p);
+/* Some time has passed: marks that went with no other record go alone. */
+void gr_storage_poll(struct gr_paxos *p);
+void gr_storage_view(const struct gr_paxos *p, struct gr_view_record *view);
+
+/* ---- checkpoint.c ---- */
+
+/* The delivery has passed a slot. */
+void gr_checkpoint_passed(struct gr_paxos *p);
 
 /* ---- learner.c ---- */
 
@@ -269,8 +324,10 @@ void gr_learner_count(struct gr_paxos *p);
 /* Learns the next slot from somebody who knows it to be chosen. False if it has no room.
  */
 bool gr_learner_learn(struct gr_paxos *p, gr_slot slot, const struct gr_log_value *value);
-/* Forgets the slots, and their batches, that every member has delivered. */
+/* Forgets the slots, and their batches, that every member has settled. */
 void gr_learner_trim(struct gr_paxos *p);
+/* Forgets the slots below this one, and their batches, that are delivered here. */
+void gr_learner_forget(struct gr_paxos *p, gr_slot first);
 /* Forgets the oldest slot though others lack it. False if it is not delivered here, and
  * by a majority. */
 bool gr_learner_evict(struct gr_paxos *p);
@@ -290,6 +347,8 @@ void gr_election_poll(struct gr_paxos *p);
  */
 void gr_election_follow(struct gr_paxos *p, gr_ballot ballot);
 void gr_election_step_down(struct gr_paxos *p);
+/* The leader is known to be gone. */
+void gr_election_orphaned(struct gr_paxos *p);
 /* Sets the election timer: after the timeout, later by rank, and a little by chance. */
 void gr_election_rearm(struct gr_paxos *p);
 void gr_election_receive_prevote(struct gr_paxos *p, uint32_t from,

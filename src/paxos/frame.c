@@ -11,11 +11,6 @@
  */
 enum gr_value_kind { GR_VALUE_CUT = 1 };
 
-/* A lane's boot: which start of its member's process it belongs to, where members keep
- * their state on disk. Without a disk a process never comes back as itself, and there is
- * only one. */
-#define GR_BOOT_VOLATILE 0
-
 /* Slots, rounds and batch numbers stay below this, so that adding to one never wraps. */
 #define GR_COUNT_MAX (UINT64_MAX / 4)
 
@@ -23,6 +18,10 @@ uint32_t gr_roster_index(const struct gr_roster *roster, gr_member_id id) {
   uint32_t index = 0;
   while (index < roster->count && roster->ids[index] != id) index++;
   return index;
+}
+
+static bool boot_fits(const struct gr_roster *roster, uint64_t boot) {
+  return boot < GR_COUNT_MAX && (boot != GR_BOOT_VOLATILE) == roster->durable;
 }
 
 /* ---- headers ---- */
@@ -35,6 +34,7 @@ void gr_frame_begin(struct gr_writer *writer, const struct gr_roster *roster,
   gr_write_u8(writer, (uint8_t)type);
   gr_write_u64(writer, roster->tag);
   gr_write_u64(writer, roster->incarnation);
+  gr_write_u64(writer, roster->boot);
   gr_write_u64(writer, roster->view);
 }
 
@@ -62,8 +62,9 @@ int gr_frame_open(struct gr_reader *reader, const struct gr_roster *roster,
   if (gr_read_u64(reader) != roster->tag) return GR_ERR_FOREIGN;
   header->type = (enum gr_frame_type)type;
   header->incarnation = gr_read_u64(reader);
+  bool boot_good = gr_boot_decode(reader, roster, &header->boot);
   if (gr_read_u64(reader) != roster->view) return GR_ERR_FOREIGN;
-  return header->incarnation == 0 ? GR_ERR_MALFORMED : GR_OK;
+  return header->incarnation == 0 || !boot_good ? GR_ERR_MALFORMED : GR_OK;
 }
 
 /* ---- batches ---- */
@@ -76,7 +77,7 @@ static uint64_t batch_checksum(const uint8_t *bytes, uint32_t size) {
 void gr_batch_seal(const struct gr_roster *roster, uint8_t *bytes, uint32_t size,
                    uint32_t lane, uint64_t seq, uint32_t messages) {
   gr_store_u64(bytes, roster->ids[lane]);
-  gr_store_u64(bytes + 8, GR_BOOT_VOLATILE);
+  gr_store_u64(bytes + 8, roster->boot);
   gr_store_u64(bytes + 16, seq);
   gr_store_u32(bytes + 24, messages);
   gr_store_u32(bytes + 28, size);
@@ -112,11 +113,11 @@ int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
   batch->bytes = bytes;
   batch->size = gr_load_u32(bytes + 28);
   batch->lane = gr_roster_index(roster, gr_load_u64(bytes));
+  batch->boot = gr_load_u64(bytes + 8);
   batch->seq = gr_load_u64(bytes + 16);
   batch->messages = gr_load_u32(bytes + 24);
   if (batch->size != left || batch->lane == roster->count ||
-      gr_load_u64(bytes + 8) != GR_BOOT_VOLATILE || batch->seq == 0 ||
-      batch->seq > GR_COUNT_MAX)
+      !boot_fits(roster, batch->boot) || batch->seq == 0 || batch->seq > GR_COUNT_MAX)
     return GR_ERR_MALFORMED;
   if (gr_load_u64(bytes + 32) != batch_checksum(bytes, batch->size))
     return GR_ERR_CORRUPT;
@@ -125,7 +126,7 @@ int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
 
 /* ---- parts of bodies ---- */
 
-static void ballot_encode(struct gr_writer *writer, gr_ballot ballot) {
+void gr_ballot_encode(struct gr_writer *writer, gr_ballot ballot) {
   gr_write_u64(writer, ballot.view);
   gr_write_u64(writer, ballot.round);
   gr_write_u64(writer, ballot.member);
@@ -139,30 +140,34 @@ static gr_ballot ballot_read(struct gr_reader *reader) {
   return ballot;
 }
 
-/* A ballot of this view and one of its members. */
-static bool ballot_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                          gr_ballot *ballot) {
+bool gr_ballot_decode(struct gr_reader *reader, const struct gr_roster *roster,
+                      gr_ballot *ballot) {
   *ballot = ballot_read(reader);
   return ballot->view == roster->view && ballot->round > 0 &&
          ballot->round < GR_COUNT_MAX &&
          gr_roster_index(roster, ballot->member) < roster->count;
 }
 
-/* A ballot that may be the one below all others: nothing promised yet. */
-static bool ballot_or_none_decode(struct gr_reader *reader,
-                                  const struct gr_roster *roster, gr_ballot *ballot) {
+bool gr_ballot_or_none_decode(struct gr_reader *reader, const struct gr_roster *roster,
+                              gr_ballot *ballot) {
   struct gr_reader ahead = *reader;
   *ballot = ballot_read(&ahead);
   if (ballot->view == roster->view && ballot->round == 0 && ballot->member == 0) {
     *reader = ahead;
     return !ahead.bad;
   }
-  return ballot_decode(reader, roster, ballot);
+  return gr_ballot_decode(reader, roster, ballot);
 }
 
-static bool count_decode(struct gr_reader *reader, uint64_t *count) {
+bool gr_count_decode(struct gr_reader *reader, uint64_t *count) {
   *count = gr_read_u64(reader);
   return *count < GR_COUNT_MAX;
+}
+
+bool gr_boot_decode(struct gr_reader *reader, const struct gr_roster *roster,
+                    uint64_t *boot) {
+  *boot = gr_read_u64(reader);
+  return boot_fits(roster, *boot);
 }
 
 static void cut_encode(struct gr_writer *writer, const struct gr_roster *roster,
@@ -172,8 +177,8 @@ static void cut_encode(struct gr_writer *writer, const struct gr_roster *roster,
   for (uint32_t i = 0; i < roster->count; i++) {
     if (!gr_memberset_has(cut->lanes, i)) continue;
     gr_write_u64(writer, roster->ids[i]);
-    gr_write_u64(writer, GR_BOOT_VOLATILE);
-    gr_write_u64(writer, cut->upto[i]);
+    gr_write_u64(writer, cut->marks[i].boot);
+    gr_write_u64(writer, cut->marks[i].upto);
   }
 }
 
@@ -186,8 +191,11 @@ static bool cut_decode(struct gr_reader *reader, const struct gr_roster *roster,
   for (uint32_t k = 0; k < lanes; k++) {
     uint32_t index = gr_roster_index(roster, gr_read_u64(reader));
     if (index < next || index == roster->count) return false;
-    if (gr_read_u64(reader) != GR_BOOT_VOLATILE) return false;
-    if (!count_decode(reader, &cut->upto[index]) || cut->upto[index] == 0) return false;
+    struct gr_mark *mark = &cut->marks[index];
+    if (!gr_boot_decode(reader, roster, &mark->boot) ||
+        !gr_count_decode(reader, &mark->upto) ||
+        (gr_mark_is_close(*mark) && !roster->durable))
+      return false;
     cut->lanes |= gr_memberset_one(index);
     next = index + 1;
   }
@@ -200,7 +208,7 @@ void gr_heartbeat_encode(struct gr_writer *writer, const struct gr_roster *roste
                          const struct gr_heartbeat *heartbeat) {
   gr_write_u8(writer,
               (uint8_t)((heartbeat->leads ? 1 : 0) | (heartbeat->formed ? 2 : 0)));
-  ballot_encode(writer, heartbeat->promised);
+  gr_ballot_encode(writer, heartbeat->promised);
   gr_write_u64(writer, heartbeat->accepted);
   gr_write_u64(writer, heartbeat->chosen);
   gr_write_u64(writer, heartbeat->delivered);
@@ -211,7 +219,8 @@ void gr_heartbeat_encode(struct gr_writer *writer, const struct gr_roster *roste
   gr_write_u8(writer, (uint8_t)roster->count);
   for (uint32_t i = 0; i < roster->count; i++) {
     gr_write_u64(writer, heartbeat->incarnations[i]);
-    gr_write_u64(writer, heartbeat->held[i]);
+    gr_write_u64(writer, heartbeat->held[i].boot);
+    gr_write_u64(writer, heartbeat->held[i].upto);
   }
 }
 
@@ -220,11 +229,11 @@ bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roste
   uint8_t flags = gr_read_u8(reader);
   heartbeat->leads = (flags & 1) != 0;
   heartbeat->formed = (flags & 2) != 0;
-  if (flags > 3 || !ballot_or_none_decode(reader, roster, &heartbeat->promised) ||
-      !count_decode(reader, &heartbeat->accepted) ||
-      !count_decode(reader, &heartbeat->chosen) ||
-      !count_decode(reader, &heartbeat->delivered) ||
-      !count_decode(reader, &heartbeat->log_first) || heartbeat->log_first == 0 ||
+  if (flags > 3 || !gr_ballot_or_none_decode(reader, roster, &heartbeat->promised) ||
+      !gr_count_decode(reader, &heartbeat->accepted) ||
+      !gr_count_decode(reader, &heartbeat->chosen) ||
+      !gr_count_decode(reader, &heartbeat->delivered) ||
+      !gr_count_decode(reader, &heartbeat->log_first) || heartbeat->log_first == 0 ||
       heartbeat->delivered > heartbeat->chosen)
     return false;
   heartbeat->stamp = gr_read_u64(reader);
@@ -233,14 +242,18 @@ bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roste
   if (gr_read_u8(reader) != roster->count) return false;
   for (uint32_t i = 0; i < roster->count; i++) {
     heartbeat->incarnations[i] = gr_read_u64(reader);
-    if (!count_decode(reader, &heartbeat->held[i])) return false;
+    if (!gr_boot_decode(reader, roster, &heartbeat->held[i].boot) ||
+        !gr_count_decode(reader, &heartbeat->held[i].upto))
+      return false;
+    /* Who has met all knows them all. */
+    if (heartbeat->formed && heartbeat->incarnations[i] == 0) return false;
   }
   return gr_reader_done(reader);
 }
 
 void gr_accept_encode(struct gr_writer *writer, const struct gr_roster *roster,
                       const struct gr_accept *accept) {
-  ballot_encode(writer, accept->ballot);
+  gr_ballot_encode(writer, accept->ballot);
   gr_write_u64(writer, accept->slot);
   gr_write_u64(writer, accept->start);
   gr_write_u64(writer, accept->chosen);
@@ -252,19 +265,20 @@ void gr_accept_encode(struct gr_writer *writer, const struct gr_roster *roster,
 
 bool gr_accept_decode(struct gr_reader *reader, const struct gr_roster *roster,
                       struct gr_accept *accept) {
-  return ballot_decode(reader, roster, &accept->ballot) &&
-         count_decode(reader, &accept->slot) && count_decode(reader, &accept->start) &&
-         count_decode(reader, &accept->chosen) &&
-         count_decode(reader, &accept->delivered) &&
-         count_decode(reader, &accept->stable) &&
-         count_decode(reader, &accept->accepted) && accept->start > 0 &&
+  return gr_ballot_decode(reader, roster, &accept->ballot) &&
+         gr_count_decode(reader, &accept->slot) &&
+         gr_count_decode(reader, &accept->start) &&
+         gr_count_decode(reader, &accept->chosen) &&
+         gr_count_decode(reader, &accept->delivered) &&
+         gr_count_decode(reader, &accept->stable) &&
+         gr_count_decode(reader, &accept->accepted) && accept->start > 0 &&
          accept->slot >= accept->start && accept->chosen >= accept->start - 1 &&
          accept->delivered <= accept->chosen && accept->stable <= accept->delivered &&
          cut_decode(reader, roster, &accept->cut) && gr_reader_done(reader);
 }
 
 void gr_accepted_encode(struct gr_writer *writer, const struct gr_accepted *accepted) {
-  ballot_encode(writer, accepted->promised);
+  gr_ballot_encode(writer, accepted->promised);
   gr_write_u64(writer, accepted->accepted);
   gr_write_u64(writer, accepted->chosen);
   gr_write_u64(writer, accepted->delivered);
@@ -272,39 +286,39 @@ void gr_accepted_encode(struct gr_writer *writer, const struct gr_accepted *acce
 
 bool gr_accepted_decode(struct gr_reader *reader, const struct gr_roster *roster,
                         struct gr_accepted *accepted) {
-  return ballot_decode(reader, roster, &accepted->promised) &&
-         count_decode(reader, &accepted->accepted) &&
-         count_decode(reader, &accepted->chosen) &&
-         count_decode(reader, &accepted->delivered) &&
+  return gr_ballot_decode(reader, roster, &accepted->promised) &&
+         gr_count_decode(reader, &accepted->accepted) &&
+         gr_count_decode(reader, &accepted->chosen) &&
+         gr_count_decode(reader, &accepted->delivered) &&
          accepted->delivered <= accepted->chosen && gr_reader_done(reader);
 }
 
 void gr_prevote_encode(struct gr_writer *writer, const struct gr_prevote *prevote) {
-  ballot_encode(writer, prevote->ballot);
+  gr_ballot_encode(writer, prevote->ballot);
   gr_write_u64(writer, prevote->asking);
   gr_write_u64(writer, prevote->chosen);
 }
 
 bool gr_prevote_decode(struct gr_reader *reader, const struct gr_roster *roster,
                        struct gr_prevote *prevote) {
-  return ballot_decode(reader, roster, &prevote->ballot) &&
-         count_decode(reader, &prevote->asking) &&
-         count_decode(reader, &prevote->chosen) && gr_reader_done(reader);
+  return gr_ballot_decode(reader, roster, &prevote->ballot) &&
+         gr_count_decode(reader, &prevote->asking) &&
+         gr_count_decode(reader, &prevote->chosen) && gr_reader_done(reader);
 }
 
 void gr_prevote_answer_encode(struct gr_writer *writer,
                               const struct gr_prevote_answer *answer) {
-  ballot_encode(writer, answer->ballot);
+  gr_ballot_encode(writer, answer->ballot);
   gr_write_u64(writer, answer->asking);
-  ballot_encode(writer, answer->promised);
+  gr_ballot_encode(writer, answer->promised);
   gr_write_u8(writer, answer->granted);
 }
 
 bool gr_prevote_answer_decode(struct gr_reader *reader, const struct gr_roster *roster,
                               struct gr_prevote_answer *answer) {
-  if (!ballot_decode(reader, roster, &answer->ballot) ||
-      !count_decode(reader, &answer->asking) ||
-      !ballot_or_none_decode(reader, roster, &answer->promised))
+  if (!gr_ballot_decode(reader, roster, &answer->ballot) ||
+      !gr_count_decode(reader, &answer->asking) ||
+      !gr_ballot_or_none_decode(reader, roster, &answer->promised))
     return false;
   uint8_t granted = gr_read_u8(reader);
   answer->granted = granted == 1;
@@ -312,21 +326,21 @@ bool gr_prevote_answer_decode(struct gr_reader *reader, const struct gr_roster *
 }
 
 void gr_prepare_encode(struct gr_writer *writer, const struct gr_prepare *prepare) {
-  ballot_encode(writer, prepare->ballot);
+  gr_ballot_encode(writer, prepare->ballot);
   gr_write_u64(writer, prepare->from);
 }
 
 bool gr_prepare_decode(struct gr_reader *reader, const struct gr_roster *roster,
                        struct gr_prepare *prepare) {
-  return ballot_decode(reader, roster, &prepare->ballot) &&
-         count_decode(reader, &prepare->from) && prepare->from > 0 &&
+  return gr_ballot_decode(reader, roster, &prepare->ballot) &&
+         gr_count_decode(reader, &prepare->from) && prepare->from > 0 &&
          gr_reader_done(reader);
 }
 
 void gr_fetch_data_encode(struct gr_writer *writer, const struct gr_roster *roster,
                           const struct gr_fetch_data *fetch) {
   gr_write_u64(writer, roster->ids[fetch->lane]);
-  gr_write_u64(writer, GR_BOOT_VOLATILE);
+  gr_write_u64(writer, fetch->boot);
   gr_write_u64(writer, fetch->from);
   gr_write_u64(writer, fetch->upto);
 }
@@ -334,8 +348,8 @@ void gr_fetch_data_encode(struct gr_writer *writer, const struct gr_roster *rost
 bool gr_fetch_data_decode(struct gr_reader *reader, const struct gr_roster *roster,
                           struct gr_fetch_data *fetch) {
   fetch->lane = gr_roster_index(roster, gr_read_u64(reader));
-  return gr_read_u64(reader) == GR_BOOT_VOLATILE && fetch->lane < roster->count &&
-         count_decode(reader, &fetch->from) && count_decode(reader, &fetch->upto) &&
+  return gr_boot_decode(reader, roster, &fetch->boot) && fetch->lane < roster->count &&
+         gr_count_decode(reader, &fetch->from) && gr_count_decode(reader, &fetch->upto) &&
          fetch->from > 0 && fetch->from <= fetch->upto && gr_reader_done(reader);
 }
 
@@ -344,22 +358,22 @@ void gr_fetch_log_encode(struct gr_writer *writer, gr_slot from) {
 }
 
 bool gr_fetch_log_decode(struct gr_reader *reader, gr_slot *from) {
-  return count_decode(reader, from) && *from > 0 && gr_reader_done(reader);
+  return gr_count_decode(reader, from) && *from > 0 && gr_reader_done(reader);
 }
 
 void gr_transfer_encode(struct gr_writer *writer, gr_ballot ballot) {
-  ballot_encode(writer, ballot);
+  gr_ballot_encode(writer, ballot);
 }
 
 bool gr_transfer_decode(struct gr_reader *reader, const struct gr_roster *roster,
                         gr_ballot *ballot) {
-  return ballot_decode(reader, roster, ballot) && gr_reader_done(reader);
+  return gr_ballot_decode(reader, roster, ballot) && gr_reader_done(reader);
 }
 
 /* ---- bodies with a run of values ---- */
 
 void gr_promise_encode(struct gr_writer *writer, const struct gr_promise *promise) {
-  ballot_encode(writer, promise->ballot);
+  gr_ballot_encode(writer, promise->ballot);
   gr_write_u64(writer, promise->chosen);
   gr_write_u64(writer, promise->log_first);
   gr_write_u64(writer, promise->from);
@@ -369,10 +383,10 @@ void gr_promise_encode(struct gr_writer *writer, const struct gr_promise *promis
 
 bool gr_promise_decode(struct gr_reader *reader, const struct gr_roster *roster,
                        struct gr_promise *promise) {
-  if (!ballot_decode(reader, roster, &promise->ballot) ||
-      !count_decode(reader, &promise->chosen) ||
-      !count_decode(reader, &promise->log_first) ||
-      !count_decode(reader, &promise->from) || !count_decode(reader, &promise->end))
+  if (!gr_ballot_decode(reader, roster, &promise->ballot) ||
+      !gr_count_decode(reader, &promise->chosen) ||
+      !gr_count_decode(reader, &promise->log_first) ||
+      !gr_count_decode(reader, &promise->from) || !gr_count_decode(reader, &promise->end))
     return false;
   promise->count = gr_read_u32(reader);
   return !reader->bad && promise->log_first > 0 && promise->from > 0 &&
@@ -388,8 +402,8 @@ void gr_log_run_encode(struct gr_writer *writer, const struct gr_log_run *run) {
 }
 
 bool gr_log_run_decode(struct gr_reader *reader, struct gr_log_run *run) {
-  if (!count_decode(reader, &run->from) || !count_decode(reader, &run->chosen) ||
-      !count_decode(reader, &run->log_first))
+  if (!gr_count_decode(reader, &run->from) || !gr_count_decode(reader, &run->chosen) ||
+      !gr_count_decode(reader, &run->log_first))
     return false;
   run->count = gr_read_u32(reader);
   return !reader->bad && run->from > 0 && run->log_first > 0 &&
@@ -398,13 +412,13 @@ bool gr_log_run_decode(struct gr_reader *reader, struct gr_log_run *run) {
 
 void gr_log_value_encode(struct gr_writer *writer, const struct gr_roster *roster,
                          const struct gr_log_value *value) {
-  ballot_encode(writer, value->ballot);
+  gr_ballot_encode(writer, value->ballot);
   cut_encode(writer, roster, &value->cut);
 }
 
 bool gr_log_value_decode(struct gr_reader *reader, const struct gr_roster *roster,
                          struct gr_log_value *value) {
-  return ballot_decode(reader, roster, &value->ballot) &&
+  return gr_ballot_decode(reader, roster, &value->ballot) &&
          cut_decode(reader, roster, &value->cut);
 }
 

@@ -33,7 +33,7 @@ enum gr_frame_type {
 };
 
 #define GR_FRAME_MAGIC 0x7267 /* "gr" */
-#define GR_FRAME_HEADER_BYTES 32
+#define GR_FRAME_HEADER_BYTES 40
 #define GR_BATCH_HEADER_BYTES 40
 #define GR_ENTRY_HEADER_BYTES 4 /* of each entry in a batch: its size and */
 #define GR_ENTRY_MORE                                                                    \
@@ -42,9 +42,12 @@ enum gr_frame_type {
 
 /* What all frames of a group are checked against. */
 struct gr_roster {
-  uint64_t tag;         /* hash of group id, founders and the limits that must be equal */
-  uint64_t view;        /* the view's number */
-  uint64_t incarnation; /* this process of this member */
+  uint64_t tag; /* hash of group id, founders, durability and limits that must be equal */
+  uint64_t view; /* the view's number */
+  bool durable;  /* members come back from storage: lanes have boots */
+  uint64_t
+      incarnation; /* this process of this member; with storage: this storage of it */
+  uint64_t boot;   /* which start of it; GR_BOOT_VOLATILE without storage */
   uint32_t count;
   gr_member_id ids[GR_MEMBERS_MAX]; /* ascending */
   uint64_t message_bytes_max;
@@ -57,6 +60,7 @@ uint32_t gr_roster_index(const struct gr_roster *roster, gr_member_id id);
 struct gr_frame_header {
   enum gr_frame_type type;
   uint64_t incarnation; /* the sender's */
+  uint64_t boot;        /* the sender's */
 };
 
 struct gr_heartbeat {
@@ -73,12 +77,14 @@ struct gr_heartbeat {
   uint64_t echo_age; /* for how long the sender held it, ns */
   uint64_t
       incarnations[GR_MEMBERS_MAX]; /* which process of each member it knows; 0: none */
-  uint64_t held[GR_MEMBERS_MAX];    /* its contiguous prefix of each lane */
+  struct gr_mark
+      held[GR_MEMBERS_MAX]; /* its contiguous prefix of each lane; upto may be 0 */
 };
 
 /* A batch as it is sent, cached and served: its header and its entries in one piece. */
 struct gr_batch {
   uint32_t lane; /* index of the origin */
+  uint64_t boot; /* of the origin */
   uint64_t seq;
   uint32_t messages;    /* how many messages end in this batch */
   bool pieces;          /* an entry is a piece of a message that goes on in the next */
@@ -149,6 +155,7 @@ struct gr_log_value {
 
 struct gr_fetch_data {
   uint32_t lane;
+  uint64_t boot;
   uint64_t from;
   uint64_t upto;
 };
@@ -175,6 +182,21 @@ void gr_batch_seal(const struct gr_roster *roster, uint8_t *bytes, uint32_t size
 /* GR_OK, GR_ERR_MALFORMED, GR_ERR_CORRUPT. The bytes are not copied. */
 int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
                   struct gr_batch *batch);
+
+/* ---- parts of bodies, and of records ---- */
+
+void gr_ballot_encode(struct gr_writer *writer, gr_ballot ballot);
+/* A ballot of this view and one of its members. */
+bool gr_ballot_decode(struct gr_reader *reader, const struct gr_roster *roster,
+                      gr_ballot *ballot);
+/* A ballot that may be the one below all others: nothing promised yet. */
+bool gr_ballot_or_none_decode(struct gr_reader *reader, const struct gr_roster *roster,
+                              gr_ballot *ballot);
+/* A number that adding to never wraps. */
+bool gr_count_decode(struct gr_reader *reader, uint64_t *count);
+/* The boot of a member: none without storage, some with it. */
+bool gr_boot_decode(struct gr_reader *reader, const struct gr_roster *roster,
+                    uint64_t *boot);
 
 /* ---- bodies: each decoder is true if the whole body was well-formed ---- */
 

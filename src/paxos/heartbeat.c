@@ -12,10 +12,13 @@
  */
 #include "paxos/engine.h"
 
+#include <string.h>
+
 void gr_heartbeat_poll(struct gr_paxos *p) {
   if (p->now < p->heartbeat_due) return;
   p->heartbeat_due = p->now + p->options.heartbeat_interval_ns;
   gr_due_all(p, GR_DUE_HEARTBEAT);
+  gr_storage_poll(p);
   if (p->transfer_to != GR_NOBODY) p->peers[p->transfer_to].due |= GR_DUE_TRANSFER;
 }
 
@@ -24,10 +27,10 @@ void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
   const struct gr_peer *peer = &p->peers[to];
   heartbeat->leads = p->role == GR_ROLE_LEADER;
   heartbeat->formed = p->formed;
-  heartbeat->promised = p->promised;
-  heartbeat->accepted = p->accepted;
+  heartbeat->promised = p->told.promised;
+  heartbeat->accepted = p->told.accepted;
   heartbeat->chosen = p->chosen;
-  heartbeat->delivered = p->delivered;
+  heartbeat->delivered = gr_storage_settled(p);
   heartbeat->log_first = p->log_first;
   heartbeat->stamp = p->now;
   heartbeat->echo = peer->stamp;
@@ -35,7 +38,7 @@ void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
   for (uint32_t i = 0; i < p->roster.count; i++) {
     heartbeat->incarnations[i] =
         i == p->self ? p->roster.incarnation : p->peers[i].incarnation;
-    heartbeat->held[i] = p->lanes[i].held;
+    heartbeat->held[i] = (struct gr_mark){p->lanes[i].boot, p->lanes[i].held};
   }
 }
 
@@ -44,13 +47,38 @@ void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
 void gr_heartbeat_form(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && !p->peers[i].confirmed) return;
+  p->met = true;
+  if (p->roster.durable)
+    gr_storage_keep_view(p); /* who forgets whom it has met might meet another */
+  else
+    gr_heartbeat_begin(p);
+}
+
+void gr_heartbeat_begin(struct gr_paxos *p) {
   p->formed = true;
   p->role = GR_ROLE_FOLLOWER;
-  gr_election_rearm(p);
-  /* There is no leader to be patient with: only the rank counts. */
-  p->election_due -= p->options.election_timeout_ns;
+  gr_election_orphaned(p); /* there is no leader to be patient with */
   gr_due_all(p, GR_DUE_HEARTBEAT);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_FORMED});
+}
+
+/* What it said of what it has synced still holds; what it merely knew or held may not. */
+void gr_heartbeat_restarted(struct gr_paxos *p, uint32_t from, uint64_t boot) {
+  struct gr_peer *peer = &p->peers[from];
+  bool first = peer->boot == 0;
+  peer->boot = boot;
+  if (first) return;
+  peer->stamp = peer->hears = 0;
+  peer->due = GR_DUE_HEARTBEAT;
+  peer->chosen = peer->delivered;
+  peer->log_first = 1;
+  peer->serving_lanes = peer->fetch_lanes = 0;
+  memset(peer->held, 0, p->roster.count * sizeof(*peer->held));
+  if (peer->data_next > p->lanes[p->self].ordered + 1)
+    peer->data_next = p->lanes[p->self].ordered + 1;
+  if (p->role == GR_ROLE_LEADER && peer->accept_next > p->chosen + 1)
+    peer->accept_next = p->chosen + 1;
+  if (p->formed && p->leader == from) gr_election_orphaned(p);
 }
 
 /* One member that says so again and again is believed too, or two processes that were
@@ -75,12 +103,24 @@ static void check_replaced(struct gr_paxos *p) {
         "a member without storage cannot come back");
 }
 
+/* Who has met all others, us among them, knows whom we are to know. */
+static void adopt(struct gr_paxos *p, const struct gr_heartbeat *heartbeat) {
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (i == p->self) continue;
+    if (p->peers[i].incarnation != heartbeat->incarnations[i]) p->peers[i].boot = 0;
+    p->peers[i].incarnation = heartbeat->incarnations[i];
+    p->peers[i].confirmed = true;
+  }
+  gr_heartbeat_form(p);
+}
+
 static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
                  const struct gr_heartbeat *heartbeat) {
   struct gr_peer *peer = &p->peers[from];
   uint64_t known = heartbeat->incarnations[p->self];
   if (peer->incarnation != incarnation) {
     peer->incarnation = incarnation;
+    peer->boot = 0;
     peer->confirmed = false;
     peer->stamp = 0;
     peer->due |= GR_DUE_HEARTBEAT;
@@ -92,6 +132,8 @@ static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
     peer->refuses_since = p->now;
   if (refuses) {
     check_replaced(p);
+  } else if (heartbeat->formed) {
+    adopt(p, heartbeat);
   } else if (known == p->roster.incarnation) {
     peer->confirmed = true;
     gr_heartbeat_form(p);
@@ -142,20 +184,26 @@ static void take_marks(struct gr_paxos *p, uint32_t from,
   struct gr_peer *peer = &p->peers[from];
   if (peer->log_first < heartbeat->log_first) peer->log_first = heartbeat->log_first;
   for (uint32_t i = 0; i < p->roster.count; i++) {
-    if (peer->held[i] < heartbeat->held[i]) peer->held[i] = heartbeat->held[i];
+    struct gr_lane *lane = &p->lanes[i];
+    struct gr_mark held = heartbeat->held[i];
+    gr_peer_holds(p, from, i, held);
+    bool ours = i == p->self && gr_produces(p);
     /* R18: what anybody holds exists. */
-    if (i != p->self && p->lanes[i].wanted < heartbeat->held[i])
-      p->lanes[i].wanted = heartbeat->held[i];
+    if (!ours && held.boot == lane->boot && lane->wanted < held.upto)
+      lane->wanted = held.upto;
   }
   gr_marks_report(p, from, heartbeat->promised, heartbeat->accepted, heartbeat->chosen,
                   heartbeat->delivered);
 }
 
-int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
+                         const struct gr_frame_header *header,
                          const struct gr_heartbeat *heartbeat) {
   struct gr_peer *peer = &p->peers[from];
-  if (!p->formed) meet(p, from, incarnation, heartbeat);
-  if (peer->incarnation != incarnation) return GR_ERR_STALE;
+  if (!p->met) meet(p, from, header->incarnation, heartbeat);
+  if (peer->incarnation != header->incarnation || header->boot < peer->boot)
+    return GR_ERR_STALE;
+  if (header->boot > peer->boot) gr_heartbeat_restarted(p, from, header->boot);
   peer->heard = p->now;
   if (peer->hears < heartbeat->echo && heartbeat->echo <= p->now)
     peer->hears = heartbeat->echo;

@@ -29,6 +29,13 @@ int gr_paxos_status(const gr_paxos *p, gr_status *status) {
       .unordered_bytes = p->unordered_bytes,
       .cache_bytes = p->pool.taken * p->pool.block_bytes,
       .cache_bytes_max = p->options.cache_bytes_max,
+      .durable = p->roster.durable,
+      .resumed = p->roster.durable && p->storage.resumed,
+      .boot = p->roster.boot,
+      .stored = p->storage.next - 1,
+      .synced = p->storage.synced,
+      .settled = p->roster.durable ? gr_storage_settled(p) : 0,
+      .checkpoint = p->storage.checkpoint,
   };
   return fill_in(status, status->size, &now, sizeof(now));
 }
@@ -117,6 +124,12 @@ const char *gr_trace_name(enum gr_trace_kind kind) {
     return "halt";
   case GR_TRACE_TRANSFER:
     return "transfer";
+  case GR_TRACE_RESUME:
+    return "resume";
+  case GR_TRACE_CLOSE:
+    return "close";
+  case GR_TRACE_CHECKPOINT:
+    return "checkpoint";
   }
   return "unknown";
 }

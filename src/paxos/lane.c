@@ -39,12 +39,14 @@ void gr_lane_carve(struct gr_lane *lane, struct gr_carver *carver, uint64_t batc
 }
 
 void gr_lane_init(struct gr_lane *lane, struct gr_pool *pool, uint64_t batches,
-                  uint32_t blocks_max) {
+                  uint32_t blocks_max, uint64_t boot) {
   struct gr_kept_batch *places = lane->batches;
   *lane = (struct gr_lane){.ring = gr_ring_of(1, batches),
                            .batches = places,
                            .pool = pool,
                            .blocks_max = blocks_max,
+                           .boot = boot,
+                           .trim_boot = boot,
                            .block = GR_NO_BLOCK,
                            .parking_block = GR_NO_BLOCK};
 }
@@ -122,6 +124,7 @@ enum gr_keep gr_lane_keep(struct gr_lane *lane, const struct gr_batch *batch) {
   kept->size = batch->size;
   kept->messages = batch->messages;
   kept->pieces = batch->pieces;
+  kept->ticket = GR_TICKET_NONE;
   kept->block = *current;
   memcpy(kept->bytes, batch->bytes, batch->size);
   block->used += batch->size;
@@ -180,11 +183,16 @@ bool gr_lane_advance(struct gr_lane *lane, const struct gr_lane_limits *limits) 
   return true;
 }
 
-void gr_lane_unpark(struct gr_lane *lane) {
-  while (lane->ring.end > lane->held + 1) {
+/* Drops every batch behind `last`. */
+static void drop_behind(struct gr_lane *lane, uint64_t last) {
+  while (lane->ring.end > last + 1) {
     lane->ring.end--;
     if (gr_lane_place(lane, lane->ring.end)->bytes) batch_drop(lane, lane->ring.end);
   }
+}
+
+void gr_lane_unpark(struct gr_lane *lane) {
+  drop_behind(lane, lane->held);
 }
 
 /* ---- the own lane ---- */
@@ -222,6 +230,7 @@ bool gr_lane_close(struct gr_lane *lane, const struct gr_roster *roster, uint32_
   *gr_lane_place(lane, seq) = (struct gr_kept_batch){.bytes = lane->open,
                                                      .size = lane->open_size,
                                                      .messages = lane->open_messages,
+                                                     .ticket = GR_TICKET_NONE,
                                                      .block = lane->block};
   block_of(lane, lane->block)->used += lane->open_size;
   lane->held = lane->wanted = seq;
@@ -278,6 +287,42 @@ bool gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
 }
 
 /* ---- every lane ---- */
+
+void gr_lane_reopen(struct gr_lane *lane, uint64_t boot) {
+  drop_behind(lane, lane->ordered);
+  lane->boot = boot;
+  lane->base = lane->held = lane->wanted = lane->ordered;
+  if (lane->stored > lane->ordered) lane->stored = lane->ordered;
+  lane->checked = lane->delivered = (struct gr_fragments){0};
+  lane->full_until = 0;
+}
+
+void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_t ordered,
+                    uint64_t messages) {
+  lane->ring.first = lane->ring.end = first;
+  lane->boot = lane->trim_boot = boot;
+  lane->base = lane->held = lane->wanted = lane->stored = first - 1;
+  lane->ordered = lane->trim = ordered;
+  lane->messages = messages;
+  if (first <= ordered) lane->delivered.seq = first; /* see gr_lane_recall() */
+}
+
+void gr_lane_recall(struct gr_lane *lane) {
+  lane->delivered = (struct gr_fragments){0};
+  for (uint64_t seq = lane->ring.first; seq <= lane->ordered; seq++) {
+    const struct gr_kept_batch *batch = gr_lane_place(lane, seq);
+    for (uint32_t at = GR_BATCH_HEADER_BYTES; at < batch->size;) {
+      uint32_t head = gr_load_u32(batch->bytes + at);
+      uint32_t size = head & ~GR_ENTRY_MORE;
+      if ((head & GR_ENTRY_MORE) == 0)
+        lane->delivered = (struct gr_fragments){0};
+      else if (lane->delivered.seq == 0)
+        lane->delivered = (struct gr_fragments){.seq = seq, .offset = at};
+      if (head & GR_ENTRY_MORE) lane->delivered.bytes += size;
+      at += GR_ENTRY_HEADER_BYTES + size;
+    }
+  }
+}
 
 void gr_lane_forget(struct gr_lane *lane) {
   uint64_t upto = lane->trim < lane->ordered ? lane->trim : lane->ordered;

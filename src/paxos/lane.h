@@ -20,6 +20,7 @@
 #include "base/assert.h"
 #include "base/ring.h"
 #include "paxos/frame.h"
+#include "paxos/log.h"
 #include "paxos/pool.h"
 
 /* Batches of a turn are closed only while fewer than this many are unordered; beyond that
@@ -35,7 +36,8 @@ struct gr_kept_batch {
   uint32_t size;
   uint32_t messages;
   uint32_t block;
-  bool pieces; /* see gr_batch */
+  bool pieces;      /* see gr_batch */
+  gr_ticket ticket; /* of its record in storage; GR_TICKET_NONE: not stored yet */
 };
 
 /* Where the delivery, or the check of what is held, stands within a message in pieces. */
@@ -55,6 +57,12 @@ struct gr_lane {
   uint32_t parking; /* of these, for parked batches */
   uint32_t block;   /* the block being filled; GR_NO_BLOCK: none */
   uint32_t parking_block;
+
+  uint64_t boot;   /* of its member; the numbers of batches go on from boot to boot */
+  uint64_t base;   /* the last batch of the boots before it */
+  uint64_t stored; /* batches from `ordered` up to here have been handed to storage, and
+                      are still there */
+  uint64_t trim_boot; /* boot as of the slots that are forgotten */
 
   uint64_t held;      /* every batch from first to here is there */
   uint64_t wanted;    /* batches up to here are known to exist */
@@ -95,7 +103,7 @@ uint64_t gr_lane_batches(const struct gr_lane_limits *limits,
 
 void gr_lane_carve(struct gr_lane *lane, struct gr_carver *carver, uint64_t batches);
 void gr_lane_init(struct gr_lane *lane, struct gr_pool *pool, uint64_t batches,
-                  uint32_t blocks_max);
+                  uint32_t blocks_max, uint64_t boot);
 
 static inline struct gr_kept_batch *gr_lane_place(const struct gr_lane *lane,
                                                   uint64_t seq) {
@@ -138,6 +146,19 @@ bool gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
 bool gr_lane_close(struct gr_lane *lane, const struct gr_roster *roster, uint32_t self);
 
 /* ---- every lane ---- */
+
+/* Ends the lane's boot with what is ordered, and begins this one behind it: R14. Batches
+ * beyond the mark, and the beginning of a message that is not ordered whole, are dropped.
+ */
+void gr_lane_reopen(struct gr_lane *lane, uint64_t boot);
+
+/* Begins an empty lane where a checkpoint says: with `first` as the first batch to come.
+ */
+void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_t ordered,
+                    uint64_t messages);
+
+/* Works out, when the batches up to `ordered` are here again, which message is begun. */
+void gr_lane_recall(struct gr_lane *lane);
 
 /* Forgets batches up to `trim`, but for those that are not delivered, or hold the
  * beginning of a message that is not. */

@@ -32,7 +32,7 @@ void gr_learner_count(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_peer *peer = &p->peers[i];
     if (i == p->self)
-      marks[i] = p->accepted;
+      marks[i] = gr_storage_promise_told(p) ? p->told.accepted : 0; /* I-STO-1 */
     else
       marks[i] = gr_ballot_compare(peer->promised, p->promised) == 0 ? peer->accepted : 0;
   }
@@ -133,6 +133,59 @@ static bool deliver_batch(struct gr_paxos *p, uint32_t index,
   return false;
 }
 
+/* What is known to exist of a lane whose boot has just begun. */
+static void want_again(struct gr_paxos *p, uint32_t index) {
+  struct gr_cut cut;
+  for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++) {
+    gr_slot_cut(gr_slot_at(&p->log, slot), p->roster.count, &cut);
+    cut.lanes &= gr_memberset_one(index);
+    gr_cut_want(p, &cut, GR_NOBODY);
+  }
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (i == p->self) continue;
+    cut.lanes = gr_memberset_one(index);
+    cut.marks[index] = p->peers[i].held[index];
+    gr_cut_want(p, &cut, i);
+  }
+}
+
+/* Of the own lane too: only now is it known where it goes on. */
+static void begin_own_lane(struct gr_paxos *p) {
+  const struct gr_lane *lane = &p->lanes[p->self];
+  p->broadcasts = lane->messages;
+  for (uint32_t i = 0; i < p->roster.count; i++) p->peers[i].data_next = lane->held + 1;
+}
+
+/* Storage may still be writing batches that are to be dropped. */
+static bool tail_in_use(const struct gr_paxos *p, const struct gr_lane *lane) {
+  for (uint64_t seq = lane->ordered + 1; seq <= lane->held; seq++) {
+    gr_ticket ticket = gr_lane_place(lane, seq)->ticket;
+    if (ticket != GR_TICKET_NONE && ticket > p->storage.synced) return true;
+  }
+  return false;
+}
+
+/* False if it must wait. */
+static bool close_lane(struct gr_paxos *p, uint32_t index, uint64_t boot) {
+  struct gr_lane *lane = &p->lanes[index];
+  if (boot <= lane->boot) return true;
+  if (p->storage.resumed && tail_in_use(p, lane)) return false;
+  gr_lane_reopen(lane, boot);
+  p->lane_gaps[index] = (struct gr_gap){0};
+  p->proposed_upto[index] = lane->ordered;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    p->peers[i].serving_lanes &= ~gr_memberset_one(index);
+  gr_emit(p, (gr_trace_event){.kind = GR_TRACE_CLOSE,
+                              .lane = p->roster.ids[index],
+                              .slot = p->delivered + 1,
+                              .value = (int64_t)boot});
+  if (index == p->self && gr_produces(p))
+    begin_own_lane(p);
+  else
+    want_again(p, index);
+  return true;
+}
+
 enum deliver_step { DELIVER_MESSAGE, DELIVER_MISSING, DELIVER_DONE };
 
 /* Delivers a slot: its lanes in order, in each from what is ordered to what the cut says.
@@ -143,7 +196,14 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
   for (; p->deliver_lane < p->roster.count; p->deliver_lane++) {
     if (!gr_memberset_has(entry->lanes, p->deliver_lane)) continue;
     struct gr_lane *lane = &p->lanes[p->deliver_lane];
-    while (lane->ordered < entry->upto[p->deliver_lane]) {
+    struct gr_mark mark = entry->marks[p->deliver_lane];
+    if (gr_mark_is_close(mark) && !close_lane(p, p->deliver_lane, mark.boot))
+      return DELIVER_MISSING;
+    if (mark.boot < lane->boot) continue; /* R14 */
+    if (!GR_ENSURE(&p->halt, mark.boot == lane->boot,
+                   "I-LANE-3: a boot is named only behind the CLOSE that begins it"))
+      return DELIVER_MISSING;
+    while (lane->ordered < mark.upto) {
       if (lane->ordered == lane->held) return DELIVER_MISSING;
       const struct gr_kept_batch *batch = gr_lane_batch(lane, lane->ordered + 1);
       if (!GR_ENSURE(&p->halt, batch != NULL,
@@ -157,6 +217,18 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
   return DELIVER_DONE;
 }
 
+/* Moves beyond the message that is offered. */
+static void pass_message(struct gr_paxos *p) {
+  struct gr_lane *lane = &p->lanes[p->deliver_lane];
+  p->delivering = false;
+  p->deliver_offset = p->delivery_next;
+  p->seqno++;
+  lane->messages++;
+  lane->delivered = (struct gr_fragments){0};
+  if (p->deliver_lane == p->self && gr_produces(p))
+    p->unordered_bytes -= p->delivery_bytes + GR_ENTRY_HEADER_BYTES;
+}
+
 /* Nothing moves beyond a message until it is delivered, so asking again finds it again.
  */
 bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
@@ -164,25 +236,25 @@ bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
   while (p->delivered < p->chosen) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->log, p->delivered + 1);
     enum deliver_step step = deliver_slot(p, entry, delivery);
-    if (step != DELIVER_DONE) return step == DELIVER_MESSAGE;
-    p->delivered++;
-    p->deliver_lane = 0;
+    if (step == DELIVER_MISSING) return false;
+    if (step == DELIVER_DONE) {
+      p->delivered++;
+      p->deliver_lane = 0;
+      gr_checkpoint_passed(p);
+    } else if (p->seqno < p->options.applied) {
+      pass_message(p); /* the host has it already */
+    } else {
+      return true;
+    }
   }
   return false;
 }
 
 void gr_paxos_delivered(gr_paxos *p) {
   if (!p || !p->delivering) return;
-  struct gr_lane *lane = &p->lanes[p->deliver_lane];
-  p->delivering = false;
-  p->deliver_offset = p->delivery_next;
-  p->seqno++;
-  lane->messages++;
-  lane->delivered = (struct gr_fragments){0};
   p->counters.messages_delivered++;
   p->counters.bytes_delivered += p->delivery_bytes;
-  if (p->deliver_lane == p->self)
-    p->unordered_bytes -= p->delivery_bytes + GR_ENTRY_HEADER_BYTES;
+  pass_message(p);
 }
 
 /* ---- forgetting ---- */
@@ -190,42 +262,45 @@ void gr_paxos_delivered(gr_paxos *p) {
 static void drop_first_slot(struct gr_paxos *p) {
   const struct gr_slot_entry *entry = gr_slot_at(&p->log, p->log_first);
   for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (!gr_memberset_has(entry->lanes, i)) continue;
     struct gr_lane *lane = &p->lanes[i];
-    if (gr_memberset_has(entry->lanes, i) && lane->trim < entry->upto[i])
-      lane->trim = entry->upto[i];
+    struct gr_mark mark = entry->marks[i];
+    if (mark.boot < lane->trim_boot) continue; /* R14: it added nothing */
+    lane->trim_boot = mark.boot;
+    if (lane->trim < mark.upto) lane->trim = mark.upto;
   }
   p->log_first++;
 }
 
-static void forget_batches(struct gr_paxos *p) {
+void gr_learner_forget(struct gr_paxos *p, gr_slot first) {
+  if (p->log_first >= first) return;
+  while (p->log_first < first && p->log_first <= p->delivered) drop_first_slot(p);
   for (uint32_t i = 0; i < p->roster.count; i++) gr_lane_forget(&p->lanes[i]);
 }
 
 void gr_learner_trim(struct gr_paxos *p) {
-  gr_slot stable = p->delivered;
+  gr_slot stable = gr_storage_settled(p);
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && p->peers[i].delivered < stable) stable = p->peers[i].delivered;
   if (p->stable < stable) p->stable = stable;
-  if (p->log_first > p->stable) return;
-  while (p->log_first <= p->stable) drop_first_slot(p);
-  forget_batches(p);
+  gr_learner_forget(p, p->stable + 1);
 }
 
-/* I-EVICT-1: what is forgotten a majority has delivered. So whoever is left behind, a
- * majority never is: the last of it would lack a slot that only a minority ever
+/* I-EVICT-1: what is forgotten a majority has delivered, and settled. So whoever is left
+ * behind, a majority never is: the last of it would lack a slot that only a minority ever
  * delivered. */
 static bool majority_delivered(const struct gr_paxos *p, gr_slot slot) {
   gr_memberset delivered = 0;
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if ((i == p->self ? p->delivered : p->peers[i].delivered) >= slot)
+    if ((i == p->self ? gr_storage_settled(p) : p->peers[i].delivered) >= slot)
       delivered |= gr_memberset_one(i);
   return gr_memberset_majority(delivered, p->voters);
 }
 
 bool gr_learner_evict(struct gr_paxos *p) {
-  if (p->log_first > p->delivered || !majority_delivered(p, p->log_first)) return false;
-  drop_first_slot(p);
-  forget_batches(p);
+  if (p->log_first > gr_storage_settled(p) || !majority_delivered(p, p->log_first))
+    return false;
+  gr_learner_forget(p, p->log_first + 1);
   p->counters.slots_evicted++;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_EVICT, .slot = p->log_first});
   return true;

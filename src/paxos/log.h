@@ -20,8 +20,13 @@ struct gr_slot_entry {
   gr_ballot ballot;
   gr_memberset lanes;
   bool chosen;
-  uint64_t upto[]; /* one for each member */
+  gr_ticket
+      ticket; /* in the log: of its record in storage; GR_TICKET_NONE: not stored yet */
+  struct gr_mark marks[]; /* one for each member */
 };
+
+/* Later than every ticket. */
+#define GR_TICKET_NONE UINT64_MAX
 
 struct gr_slot_table {
   uint8_t *memory;
@@ -30,7 +35,7 @@ struct gr_slot_table {
 };
 
 static inline size_t gr_slot_stride(uint32_t members) {
-  return sizeof(struct gr_slot_entry) + members * sizeof(uint64_t);
+  return sizeof(struct gr_slot_entry) + members * sizeof(struct gr_mark);
 }
 
 static inline void gr_slot_table_carve(struct gr_slot_table *table,
@@ -58,14 +63,15 @@ static inline void gr_slot_set(const struct gr_slot_table *table, gr_slot slot,
   entry->slot = slot;
   entry->ballot = ballot;
   entry->chosen = false;
+  entry->ticket = GR_TICKET_NONE;
   entry->lanes = cut->lanes;
-  memcpy(entry->upto, cut->upto, members * sizeof(uint64_t));
+  memcpy(entry->marks, cut->marks, members * sizeof(struct gr_mark));
 }
 
 static inline void gr_slot_cut(const struct gr_slot_entry *entry, uint32_t members,
                                struct gr_cut *cut) {
   cut->lanes = entry->lanes;
-  memcpy(cut->upto, entry->upto, members * sizeof(uint64_t));
+  memcpy(cut->marks, entry->marks, members * sizeof(struct gr_mark));
 }
 
 #endif

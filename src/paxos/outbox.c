@@ -39,7 +39,8 @@ static void offer_heartbeat(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 }
 
 static void offer_accepted(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
-  struct gr_accepted accepted = {p->promised, p->accepted, p->chosen, p->delivered};
+  struct gr_accepted accepted = {p->told.promised, p->told.accepted, p->chosen,
+                                 gr_storage_settled(p)};
   struct gr_writer writer = begin(p, GR_FRAME_ACCEPTED);
   gr_accepted_encode(&writer, &accepted);
   offer(p, &p->peers[to], &writer,
@@ -94,7 +95,7 @@ static void offer_fetch_data(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   uint32_t index = 0;
   while (!gr_memberset_has(peer->fetch_lanes, index)) index++;
   const struct gr_lane *lane = &p->lanes[index];
-  struct gr_fetch_data fetch = {index, lane->held + 1, lane->wanted};
+  struct gr_fetch_data fetch = {index, lane->boot, lane->held + 1, lane->wanted};
   if (fetch.upto < fetch.from) fetch.upto = fetch.from; /* it came meanwhile */
   for (uint64_t seq = fetch.from; seq < fetch.upto && seq < lane->ring.end; seq++)
     if (gr_lane_batch(lane, seq + 1)) fetch.upto = seq;
@@ -182,15 +183,17 @@ static bool offer_accept(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
     peer->accept_next = p->chosen + 1;
   if (peer->accept_next > p->proposed) return false;
   const struct gr_slot_entry *entry = gr_slot_at(&p->log, peer->accept_next);
-  if (gr_memberset_has(entry->lanes, p->self) && entry->upto[p->self] >= peer->data_next)
+  if (gr_memberset_has(entry->lanes, p->self) && gr_produces(p) &&
+      entry->marks[p->self].boot == p->roster.boot &&
+      entry->marks[p->self].upto >= peer->data_next)
     return false;
   struct gr_accept accept = {.ballot = p->promised,
                              .slot = peer->accept_next,
                              .start = p->start,
                              .chosen = p->chosen,
-                             .delivered = p->delivered,
+                             .delivered = gr_storage_settled(p),
                              .stable = p->stable,
-                             .accepted = p->accepted};
+                             .accepted = p->told.accepted};
   gr_slot_cut(entry, p->roster.count, &accept.cut);
   struct gr_writer writer = begin(p, GR_FRAME_ACCEPT);
   gr_accept_encode(&writer, &p->roster, &accept);
@@ -211,6 +214,7 @@ static void offer_batch(struct gr_paxos *p, struct gr_peer *peer,
 static bool offer_data(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_peer *peer = &p->peers[to];
   const struct gr_lane *lane = &p->lanes[p->self];
+  if (!gr_produces(p)) return false;
   if (peer->data_next < lane->ring.first) peer->data_next = lane->ring.first;
   const struct gr_kept_batch *batch = gr_lane_batch(lane, peer->data_next);
   if (!batch) return false;
@@ -247,6 +251,8 @@ static bool offer_due(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   if (p->role != GR_ROLE_LEADER) peer->due &= ~(uint32_t)GR_DUE_TRANSFER;
   if (p->promised.member != peer->id) peer->due &= ~(uint32_t)GR_DUE_PROMISE;
   uint32_t due = p->formed ? peer->due : peer->due & GR_DUE_HEARTBEAT;
+  if (!gr_storage_promise_told(p)) /* R4: not before it is durable */
+    due &= ~(uint32_t)(GR_DUE_PREPARE | GR_DUE_PROMISE);
   if (due & GR_DUE_PREPARE)
     offer_prepare(p, to, frame);
   else if (due & GR_DUE_PROMISE)
@@ -273,7 +279,7 @@ static bool offer_due(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 }
 
 bool gr_paxos_frame(gr_paxos *p, gr_member_id to, gr_frame *frame) {
-  if (!p || !frame || gr_halted(p)) return false;
+  if (!p || !frame || gr_halted(p) || !gr_storage_ready(p)) return false;
   uint32_t index = gr_roster_index(&p->roster, to);
   if (index == p->roster.count || index == p->self) return false;
   bool offered = p->peers[index].due != 0 && offer_due(p, index, frame);

@@ -42,7 +42,7 @@ static struct gr_paxos *carve(struct gr_carver *carver, const gr_options *option
   p->lanes = gr_carve(carver, sizes.members, sizeof(*p->lanes));
   p->lane_gaps = gr_carve(carver, sizes.members, sizeof(*p->lane_gaps));
   for (uint32_t i = 0; i < sizes.members; i++) {
-    uint64_t *held = gr_carve(carver, sizes.members, sizeof(*held));
+    struct gr_mark *held = gr_carve(carver, sizes.members, sizeof(*held));
     struct gr_serving *serving = gr_carve(carver, sizes.members, sizeof(*serving));
     struct gr_lane spare = {0};
     gr_lane_carve(p->lanes ? &p->lanes[i] : &spare, carver, sizes.lane_batches);
@@ -58,6 +58,11 @@ static struct gr_paxos *carve(struct gr_carver *carver, const gr_options *option
   gr_slot_table_carve(&p->reported, carver, GR_PROMISE_SLOTS_MAX, sizes.members);
   p->header = gr_carve(carver, 1, GR_FRAME_HEADER_MAX);
   p->parts = gr_carve(carver, sizes.parts, sizeof(*p->parts));
+  if (options->durable) {
+    p->record = gr_carve(carver, 1, GR_RECORD_HEADER_MAX);
+    p->storage.boundaries =
+        gr_carve(carver, GR_BOUNDARIES_MAX, sizeof(*p->storage.boundaries));
+  }
   gr_pool_carve(&p->pool, carver, sizes.members * sizes.lane_blocks, sizes.block_bytes);
   return engine;
 }
@@ -80,8 +85,8 @@ size_t gr_paxos_footprint(const gr_options *options) {
 static uint64_t roster_tag(const struct gr_roster *roster, const gr_options *options) {
   uint64_t tag = gr_xxh64(options->group_id.bytes, sizeof(options->group_id.bytes), 0);
   uint64_t fields[] = {options->message_bytes_max, options->fragment_bytes_max,
-                       options->batch_bytes_max, options->unordered_bytes_max,
-                       roster->count};
+                       options->batch_bytes_max,   options->unordered_bytes_max,
+                       options->durable,           roster->count};
   uint8_t bytes[sizeof(uint64_t)];
   for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
     gr_store_u64(bytes, fields[i]);
@@ -97,6 +102,7 @@ static uint64_t roster_tag(const struct gr_roster *roster, const gr_options *opt
 static void init_roster(struct gr_paxos *p) {
   struct gr_roster *roster = &p->roster;
   roster->view = 1;
+  roster->durable = p->options.durable;
   roster->message_bytes_max = p->options.message_bytes_max;
   roster->batch_bytes_max = p->options.batch_bytes_max;
   for (size_t i = 0; i < p->options.founder_count; i++) {
@@ -107,15 +113,17 @@ static void init_roster(struct gr_paxos *p) {
     roster->ids[at] = id;
   }
   roster->tag = roster_tag(roster, &p->options);
-  do roster->incarnation = gr_random_next(&p->random);
-  while (roster->incarnation == 0);
+  /* With storage it is drawn once, and given back. */
+  while (!roster->durable && roster->incarnation == 0)
+    roster->incarnation = gr_random_next(&p->random);
   p->self = gr_roster_index(roster, p->options.self);
   p->voters = gr_memberset_first(roster->count);
 }
 
 static void init_members(struct gr_paxos *p, const struct sizes *sizes) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
-    gr_lane_init(&p->lanes[i], &p->pool, sizes->lane_batches, sizes->lane_blocks);
+    gr_lane_init(&p->lanes[i], &p->pool, sizes->lane_batches, sizes->lane_blocks,
+                 p->options.durable ? GR_BOOT_FIRST : GR_BOOT_VOLATILE);
     p->peers[i].id = p->roster.ids[i];
     p->peers[i].promised.view = p->roster.view;
     p->peers[i].log_first = 1;
@@ -130,15 +138,18 @@ static void init(struct gr_paxos *p, gr_time now) {
   p->now = now > 0 ? now : 1; /* 0 means never */
   init_roster(p);
   init_members(p, &sizes);
-  p->promised.view = p->roster.view;
+  p->promised.view = p->told.promised.view = p->roster.view;
   p->log_first = p->log_end = 1;
+  p->storage.next = p->storage.next_chosen = p->storage.next_accepted = 1;
+  p->storage.boundary_spacing = 1;
+  p->storage.resumed = !p->options.durable;
   p->leader = p->transfer_to = GR_NOBODY;
   p->heartbeat_due = p->now;
   p->counters.size = sizeof(p->counters);
   gr_slot_clear(&p->proposals);
   gr_slot_clear(&p->reported);
-  p->options.founders = NULL; /* the caller's */
-  gr_heartbeat_form(p);       /* a group of one has met already */
+  p->options.founders = NULL;                    /* the caller's */
+  if (!p->options.durable) gr_heartbeat_form(p); /* a group of one has met already */
 }
 
 int gr_paxos_new(gr_paxos **paxos, const gr_options *options,
@@ -220,6 +231,7 @@ static bool should_wait(const struct gr_paxos *p) {
 }
 
 static bool find_room(struct gr_paxos *p, uint64_t bytes) {
+  if (!gr_produces(p)) return false;
   uint64_t charge = bytes + GR_ENTRY_HEADER_BYTES;
   /* Into an empty lane any message may go, or the largest never could. */
   if (p->unordered_bytes > 0 &&
@@ -236,6 +248,7 @@ int gr_paxos_broadcast(gr_paxos *p, const gr_slice *parts, size_t part_count, gr
   uint64_t bytes;
   if (!p || !parts_size(parts, part_count, &bytes)) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
   if (bytes > p->options.message_bytes_max) return GR_ERR_TOO_LARGE;
   if (!find_room(p, bytes)) {
@@ -267,28 +280,22 @@ bool gr_paxos_writable(gr_paxos *p) {
 int gr_paxos_flush(gr_paxos *p) {
   if (!p) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
   gr_learner_trim(p);
   struct gr_lane *lane = &p->lanes[p->self];
   if (lane->held - lane->ordered < GR_BATCHES_UNORDERED_MAX)
     gr_lane_close(lane, &p->roster, p->self);
-  p->counters.batches_closed = lane->held;
+  if (gr_produces(p)) p->counters.batches_closed = lane->held - lane->base;
   gr_proposer_propose(p);
   return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
 }
-
-int gr_paxos_restore(gr_paxos *p, gr_ticket t, gr_slice r) { (void)p; (void)t; (void)r; return GR_ERR_STATE; }
-int gr_paxos_resume(gr_paxos *p, gr_time now) { (void)p; (void)now; return GR_ERR_STATE; }
-int gr_paxos_stored(gr_paxos *p, gr_ticket t) { (void)p; (void)t; return GR_ERR_STATE; }
-int gr_paxos_checkpoint(gr_paxos *p, gr_seqno s) { (void)p; (void)s; return GR_ERR_STATE; }
-bool gr_paxos_record(gr_paxos *p, gr_record *r) { (void)p; (void)r; return false; }
-void gr_paxos_recorded(gr_paxos *p) { (void)p; }
-bool gr_paxos_trim(gr_paxos *p, gr_ticket *f, gr_slice *s) { (void)p; (void)f; (void)s; return false; }
 
 /* ---- time ---- */
 
 int gr_paxos_poll(gr_paxos *p, gr_time now) {
   if (!p) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
   gr_heartbeat_poll(p);
   gr_election_poll(p);
@@ -299,7 +306,7 @@ int gr_paxos_poll(gr_paxos *p, gr_time now) {
 }
 
 gr_time gr_paxos_deadline(const gr_paxos *p) {
-  if (!p || gr_halted(p)) return GR_TIME_NEVER;
+  if (!p || gr_halted(p) || !p->storage.resumed) return GR_TIME_NEVER;
   gr_time election =
       p->formed && p->role != GR_ROLE_LEADER ? p->election_due : GR_TIME_NEVER;
   gr_time deadlines[] = {p->heartbeat_due, election, gr_candidate_deadline(p),

@@ -7,26 +7,35 @@
  */
 #include "paxos/engine.h"
 
+static void note_proposed(struct gr_paxos *p, gr_memberset lanes,
+                          const struct gr_mark *marks) {
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (!gr_memberset_has(lanes, i)) continue;
+    if (p->proposed_boot[i] < marks[i].boot) p->proposed_boot[i] = marks[i].boot;
+    if (marks[i].boot == p->lanes[i].boot && p->proposed_upto[i] < marks[i].upto)
+      p->proposed_upto[i] = marks[i].upto;
+  }
+}
+
 static void propose(struct gr_paxos *p, gr_slot slot, const struct gr_cut *cut) {
   if (!gr_log_write(p, slot, p->promised, cut)) return;
   p->proposed = p->accepted = slot;
-  for (uint32_t i = 0; i < p->roster.count; i++)
-    if (gr_memberset_has(cut->lanes, i) && p->proposed_upto[i] < cut->upto[i])
-      p->proposed_upto[i] = cut->upto[i];
+  note_proposed(p, cut->lanes, cut->marks);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_PROPOSE,
                               .ballot = p->promised,
                               .slot = slot});
+  gr_storage_tell(p);
 }
 
 /* What is ordered already, delivered or not, needs no proposal. */
 static void begin_marks(struct gr_paxos *p) {
-  for (uint32_t i = 0; i < p->roster.count; i++)
+  for (uint32_t i = 0; i < p->roster.count; i++) {
     p->proposed_upto[i] = p->lanes[i].ordered;
+    p->proposed_boot[i] = p->lanes[i].boot;
+  }
   for (gr_slot slot = p->delivered + 1; slot <= p->chosen; slot++) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
-    for (uint32_t i = 0; i < p->roster.count; i++)
-      if (gr_memberset_has(entry->lanes, i) && p->proposed_upto[i] < entry->upto[i])
-        p->proposed_upto[i] = entry->upto[i];
+    note_proposed(p, entry->lanes, entry->marks);
   }
 }
 
@@ -57,15 +66,24 @@ void gr_proposer_begin(struct gr_paxos *p, gr_slot start) {
   gr_learner_count(p);
 }
 
+/* All that is held of a lane; once that is proposed, the end of its boot, if its member
+ * has begun another one. */
+static bool mark_to_propose(const struct gr_paxos *p, uint32_t index,
+                            struct gr_mark *mark) {
+  const struct gr_lane *lane = &p->lanes[index];
+  if (p->proposed_boot[index] != lane->boot) return false; /* its end is proposed */
+  *mark = (struct gr_mark){lane->boot, lane->held};
+  if (lane->held > p->proposed_upto[index]) return true;
+  *mark = (struct gr_mark){index == p->self ? p->roster.boot : p->peers[index].boot, 0};
+  return mark->boot > lane->boot;
+}
+
 void gr_proposer_propose(struct gr_paxos *p) {
   if (p->role != GR_ROLE_LEADER) return;
   if (p->proposed - p->chosen >= p->options.slots_in_flight_max) return;
   struct gr_cut cut = {.lanes = 0};
-  for (uint32_t i = 0; i < p->roster.count; i++) {
-    if (p->lanes[i].held <= p->proposed_upto[i]) continue;
-    cut.lanes |= gr_memberset_one(i);
-    cut.upto[i] = p->lanes[i].held;
-  }
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (mark_to_propose(p, i, &cut.marks[i])) cut.lanes |= gr_memberset_one(i);
   if (cut.lanes == 0) return;
   gr_slot slot = p->proposed + 1;
   propose(p, slot, &cut);

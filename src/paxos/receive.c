@@ -131,11 +131,12 @@ static receiver *receiver_of(enum gr_frame_type type) {
   return NULL;
 }
 
-static int receive_heartbeat(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
+static int receive_heartbeat(struct gr_paxos *p, uint32_t from,
+                             const struct gr_frame_header *header,
                              struct gr_reader *body) {
   struct gr_heartbeat heartbeat;
   if (!gr_heartbeat_decode(body, &p->roster, &heartbeat)) return GR_ERR_MALFORMED;
-  return gr_heartbeat_receive(p, from, incarnation, &heartbeat);
+  return gr_heartbeat_receive(p, from, header, &heartbeat);
 }
 
 static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
@@ -146,11 +147,13 @@ static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
   int error = gr_frame_open(&reader, &p->roster, &header);
   if (error != GR_OK) return error;
   if (header.type == GR_FRAME_HEARTBEAT)
-    return receive_heartbeat(p, index, header.incarnation, &reader);
+    return receive_heartbeat(p, index, &header, &reader);
   struct gr_peer *peer = &p->peers[index];
   /* I-MEET-1: only processes that have met take part; what they say before is as if lost.
    */
-  if (!p->formed || peer->incarnation != header.incarnation) return GR_ERR_STALE;
+  if (!p->formed || peer->incarnation != header.incarnation || header.boot < peer->boot)
+    return GR_ERR_STALE;
+  if (header.boot > peer->boot) gr_heartbeat_restarted(p, index, header.boot);
   error = receiver_of(header.type)(p, index, &reader);
   if (error == GR_OK) peer->heard = p->now;
   return error;
@@ -180,6 +183,7 @@ static void count_refused(struct gr_paxos *p, gr_member_id from, int error) {
 int gr_paxos_receive(gr_paxos *p, gr_member_id from, gr_slice frame, gr_time now) {
   if (!p || (!frame.data && frame.size > 0)) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
   int error = receive(p, from, frame);
   if (error != GR_OK) {

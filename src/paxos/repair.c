@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Repair: asking for what is known to exist and is not here, and serving those who ask.
- * Batches are asked of their origin first, if it has been heard since, then of the leader,
- * then of anybody who reports to hold them; slots of the leader first, then of anybody who knows more.
+ * Batches are asked of their origin first, if it has been heard since, then of the
+ * leader, then of anybody who reports to hold them; slots of the leader first, then of
+ * anybody who knows more.
  */
 #include "paxos/engine.h"
 
@@ -26,8 +27,11 @@ static uint32_t candidates_pick(const struct candidates *candidates, uint32_t at
 /* ---- batches ---- */
 
 static bool holds_next(const struct gr_paxos *p, uint32_t index, uint32_t lane) {
-  return index != p->self && gr_peer_reachable(p, index) &&
-         p->peers[index].held[lane] > p->lanes[lane].held;
+  if (index == p->self || !gr_peer_reachable(p, index)) return false;
+  struct gr_mark held = p->peers[index].held[lane];
+  /* Who is in a later boot of the lane has had all that was ordered of ours. */
+  return held.boot > p->lanes[lane].boot ||
+         (held.boot == p->lanes[lane].boot && held.upto > p->lanes[lane].held);
 }
 
 static uint32_t data_holder(const struct gr_paxos *p, uint32_t lane,
@@ -46,7 +50,7 @@ static uint32_t data_holder(const struct gr_paxos *p, uint32_t lane,
 
 /* R18: nothing is on its way from an origin that is silent. */
 static gr_time data_patience(const struct gr_paxos *p, uint32_t lane) {
-  if (!gr_peer_reachable(p, lane)) return 0;
+  if (lane == p->self || !gr_peer_reachable(p, lane)) return 0;
   gr_time round_trip = p->peers[lane].round_trip;
   return round_trip > p->options.gap_timeout_ns ? round_trip : p->options.gap_timeout_ns;
 }
@@ -77,6 +81,11 @@ static void poll_lane(struct gr_paxos *p, uint32_t index) {
   p->peers[holder].due |= GR_DUE_FETCH_DATA;
 }
 
+/* Of the own lane a member lacks something only when it has come back. */
+static bool is_repaired(const struct gr_paxos *p, uint32_t lane) {
+  return lane != p->self || !gr_produces(p);
+}
+
 static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
                          const struct gr_batch *batch) {
   for (;;) {
@@ -96,10 +105,14 @@ static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
 void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
                             const struct gr_batch *batch) {
   struct gr_lane *lane = &p->lanes[batch->lane];
-  uint64_t *held = &p->peers[from].held[batch->lane];
-  if (from == batch->lane && *held < batch->seq) *held = batch->seq;
-  if (batch->lane == p->self) {
+  if (from == batch->lane)
+    gr_peer_holds(p, from, batch->lane, (struct gr_mark){batch->boot, batch->seq});
+  if (!is_repaired(p, batch->lane) || batch->boot < lane->boot) {
     p->counters.data_repeated++;
+    return;
+  }
+  if (batch->boot > lane->boot) { /* its begin is still to be delivered */
+    p->counters.data_dropped++;
     return;
   }
   if (lane->wanted < batch->seq) lane->wanted = batch->seq;
@@ -123,7 +136,9 @@ void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
 void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
                                   const struct gr_fetch_data *fetch) {
   struct gr_peer *peer = &p->peers[from];
-  uint64_t held = p->lanes[fetch->lane].held;
+  const struct gr_lane *lane = &p->lanes[fetch->lane];
+  if (fetch->boot > lane->boot) return;
+  uint64_t held = fetch->boot == lane->boot ? lane->held : lane->base;
   if (fetch->from > held || !gr_lane_batch(&p->lanes[fetch->lane], fetch->from)) return;
   peer->serving[fetch->lane] =
       (struct gr_serving){fetch->from, fetch->upto < held ? fetch->upto : held};
@@ -201,7 +216,7 @@ static gr_slot first_lacking(const struct gr_paxos *p) {
   gr_slot slot = p->delivered + 1;
   for (; slot <= p->chosen; slot++) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
-    if (!gr_cut_held(p, entry->lanes, entry->upto)) break;
+    if (!gr_cut_held(p, entry->lanes, entry->marks)) break;
   }
   return slot;
 }
@@ -251,7 +266,7 @@ static void poll_behind(struct gr_paxos *p) {
 void gr_repair_poll(struct gr_paxos *p) {
   if (!p->formed) return;
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self) poll_lane(p, i);
+    if (is_repaired(p, i)) poll_lane(p, i);
   poll_slots(p);
   poll_behind(p);
 }
@@ -260,7 +275,7 @@ gr_time gr_repair_deadline(const struct gr_paxos *p) {
   if (!p->formed) return GR_TIME_NEVER;
   gr_time deadline = slots_deadline(p);
   for (uint32_t i = 0; i < p->roster.count; i++) {
-    gr_time due = i == p->self ? GR_TIME_NEVER : data_deadline(p, i);
+    gr_time due = is_repaired(p, i) ? data_deadline(p, i) : GR_TIME_NEVER;
     if (due < deadline) deadline = due;
   }
   return deadline;

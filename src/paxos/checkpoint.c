@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Checkpoints: letting storage forget. The host says which messages it keeps the effects
+ * of; the log can then begin behind a slot boundary at or below it.
+ *
+ * The position of such a boundary (the lanes' marks, the count of messages) is known only
+ * when the delivery passes it, so some of those passed are remembered: all of them at
+ * first, and when there are too many, every second one, so that what is remembered
+ * spreads evenly over what is delivered and not checkpointed, however much that becomes.
+ *
+ * I-TRIM-1: a replay never begins behind what the host keeps, what this member has
+ * settled, or what its memory keeps for the others.
+ */
+#include "paxos/engine.h"
+
+/* ---- boundaries ---- */
+
+/* The first record that a replay from here on needs. Batches that no value names any more
+ * are not counted, or they would stay in storage for ever: should one be named again, it
+ * is stored again. */
+static gr_ticket first_needed(struct gr_paxos *p) {
+  gr_ticket first = p->storage.next;
+  uint64_t named[GR_MEMBERS_MAX] = {0};
+  for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++) {
+    const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
+    if (entry->ticket < first) first = entry->ticket;
+    for (uint32_t i = 0; i < p->roster.count; i++)
+      if (gr_memberset_has(entry->lanes, i) && entry->marks[i].boot == p->lanes[i].boot &&
+          named[i] < entry->marks[i].upto)
+        named[i] = entry->marks[i].upto;
+  }
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    struct gr_lane *lane = &p->lanes[i];
+    if (named[i] < lane->ordered) named[i] = lane->ordered;
+    if (lane->stored > named[i]) lane->stored = named[i];
+    bool begun = lane->delivered.seq != 0;
+    const struct gr_kept_batch *batch =
+        gr_lane_batch(lane, begun ? lane->delivered.seq : lane->ordered + 1);
+    if (batch && (begun || lane->stored > lane->ordered) && batch->ticket < first)
+      first = batch->ticket;
+  }
+  return first;
+}
+
+static void fill_boundary(struct gr_paxos *p, struct gr_boundary *boundary) {
+  boundary->slot = p->delivered;
+  boundary->seqno = p->seqno;
+  boundary->first = first_needed(p);
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    const struct gr_lane *lane = &p->lanes[i];
+    boundary->lanes[i] =
+        (struct gr_lane_state){lane->boot, lane->ordered,
+                               lane->delivered.seq != 0 ? lane->delivered.seq
+                                                        : lane->ordered + 1,
+                               lane->messages};
+  }
+}
+
+/* Keeps every second one, the last among them. */
+static void thin_out(struct gr_storage *storage) {
+  uint32_t kept = 0;
+  for (uint32_t i = 1; i < storage->boundary_count; i += 2)
+    storage->boundaries[kept++] = storage->boundaries[i];
+  storage->boundary_count = kept;
+  storage->boundary_spacing *= 2;
+}
+
+static void remember(struct gr_paxos *p) {
+  struct gr_storage *storage = &p->storage;
+  if (storage->boundary_count == GR_BOUNDARIES_MAX) thin_out(storage);
+  fill_boundary(p, &storage->boundaries[storage->boundary_count++]);
+}
+
+static gr_slot last_boundary(const struct gr_storage *storage) {
+  return storage->boundary_count == 0
+             ? storage->checkpoint
+             : storage->boundaries[storage->boundary_count - 1].slot;
+}
+
+void gr_checkpoint_passed(struct gr_paxos *p) {
+  if (!p->roster.durable || !p->storage.resumed) return;
+  if (p->delivered - last_boundary(&p->storage) >= p->storage.boundary_spacing)
+    remember(p);
+}
+
+/* The last boundary that fits both; NULL if none does. */
+static const struct gr_boundary *boundary_at(const struct gr_storage *storage,
+                                             gr_seqno applied, gr_slot limit) {
+  for (uint32_t i = storage->boundary_count; i-- > 0;)
+    if (storage->boundaries[i].seqno <= applied && storage->boundaries[i].slot <= limit)
+      return &storage->boundaries[i];
+  return NULL;
+}
+
+static void forget_boundaries(struct gr_storage *storage, gr_slot upto) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < storage->boundary_count; i++)
+    if (storage->boundaries[i].slot > upto)
+      storage->boundaries[kept++] = storage->boundaries[i];
+  storage->boundary_count = kept;
+  if (kept == 0) storage->boundary_spacing = 1;
+}
+
+/* ---- checkpoints ---- */
+
+int gr_paxos_checkpoint(gr_paxos *p, gr_seqno applied) {
+  if (!p) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  struct gr_storage *storage = &p->storage;
+  if (!p->roster.durable || !storage->resumed) return GR_ERR_STATE;
+  if (applied > p->seqno && applied > p->options.applied) return GR_ERR_INVALID;
+  if (applied <= storage->applied) return GR_OK;
+  storage->applied = applied;
+  bool between = p->deliver_lane == 0 && p->deliver_offset == 0;
+  if (applied >= p->seqno && between && last_boundary(storage) < p->delivered)
+    remember(p);
+  const struct gr_boundary *wanted = boundary_at(storage, applied, p->delivered);
+  storage->trim_now = storage->trim_slot != 0; /* what the last one still waits for */
+  storage->trim_slot = wanted ? wanted->slot : 0;
+  return GR_OK;
+}
+
+static void encode_state(struct gr_paxos *p, const struct gr_boundary *boundary,
+                         struct gr_writer *writer) {
+  struct gr_state_record state = {.first = boundary->first,
+                                  .boot = p->roster.boot,
+                                  .promised = p->promised,
+                                  .slot = boundary->slot,
+                                  .seqno = boundary->seqno};
+  /* Records that are handed over and not durable may yet be lost; the next ticket must
+   * not leave a gap behind them. */
+  if (state.first > p->storage.synced + 1) state.first = p->storage.synced + 1;
+  gr_storage_view(p, &state.view);
+  for (uint32_t i = 0; i < p->roster.count; i++) state.lanes[i] = boundary->lanes[i];
+  gr_record_begin(writer, GR_RECORD_STATE);
+  gr_state_record_encode(writer, &p->roster, p->roster.ids[p->self], &state);
+  gr_record_end(writer);
+}
+
+bool gr_paxos_trim(gr_paxos *p, gr_ticket *first, gr_slice *state) {
+  if (!p || !first || !state || gr_halted(p) || !p->roster.durable) return false;
+  struct gr_storage *storage = &p->storage;
+  if (storage->trim_slot == 0 && !storage->trim_now) return false;
+  gr_slot limit = gr_storage_settled(p);
+  if (limit >= p->log_first) limit = p->log_first - 1;
+  if (limit < storage->trim_slot && !storage->trim_now) return false;
+  const struct gr_boundary *boundary = boundary_at(storage, storage->applied, limit);
+  storage->trim_now = false;
+  if (limit >= storage->trim_slot) storage->trim_slot = 0;
+  if (!boundary) return false;
+  struct gr_writer writer = gr_writer_of(p->record, GR_RECORD_HEADER_MAX);
+  encode_state(p, boundary, &writer);
+  *first = boundary->first <= storage->synced ? boundary->first : storage->synced + 1;
+  *state = (gr_slice){writer.data, writer.used};
+  storage->checkpoint = boundary->slot;
+  p->counters.checkpoints++;
+  gr_emit(p, (gr_trace_event){.kind = GR_TRACE_CHECKPOINT,
+                              .slot = boundary->slot,
+                              .value = (int64_t)*first});
+  forget_boundaries(storage, boundary->slot);
+  return true;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Coming back: the state and the records that storage gives back, one after the other,
+ * make the member that it was: the same promise, the same accepted values with their
+ * batches, and what is known to be chosen, which is delivered on the way, so that a
+ * replay needs no more memory than the life that it repeats. (R4, R6, R12; resume()
+ * begins a new boot.)
+ *
+ * A record may be older than one that came before the checkpoint: what it says of slots
+ * and batches that the state has behind it is passed over. Later records of a slot
+ * replace earlier ones. Each record is checked against what is known by then; what does
+ * not fit together is refused, never guessed.
+ */
+#include "paxos/engine.h"
+
+static bool is_me(const struct gr_paxos *p, uint32_t index) {
+  return index == p->self;
+}
+
+/* ---- what the records say ---- */
+
+static void take_view(struct gr_paxos *p, const struct gr_view_record *view) {
+  p->roster.incarnation = view->incarnations[p->self];
+  p->met = view->formed;
+  for (uint32_t i = 0; view->formed && i < p->roster.count; i++) {
+    if (is_me(p, i)) continue;
+    p->peers[i].incarnation = view->incarnations[i];
+    p->peers[i].confirmed = true;
+  }
+}
+
+static void take_promise(struct gr_paxos *p, gr_ballot ballot) {
+  if (gr_ballot_compare(ballot, p->promised) > 0) p->promised = ballot;
+  gr_election_see(p, ballot);
+}
+
+static int restore_view(struct gr_paxos *p, struct gr_reader *body) {
+  struct gr_view_record view;
+  int error = gr_view_record_decode(body, &p->roster, p->roster.ids[p->self], &view);
+  if (error == GR_OK) take_view(p, &view);
+  return error;
+}
+
+static int restore_boot(struct gr_paxos *p, struct gr_reader *body) {
+  uint64_t boot;
+  int error = gr_boot_record_decode(body, &boot);
+  if (error != GR_OK) return error;
+  if (boot < p->roster.boot) return GR_ERR_MALFORMED;
+  p->roster.boot = boot;
+  return GR_OK;
+}
+
+static int restore_promise(struct gr_paxos *p, struct gr_reader *body) {
+  gr_ballot ballot;
+  int error = gr_promise_record_decode(body, &p->roster, &ballot);
+  if (error == GR_OK) take_promise(p, ballot);
+  return error;
+}
+
+static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
+  struct gr_batch batch;
+  int error = gr_batch_open(body, &p->roster, &batch);
+  if (error != GR_OK) return error;
+  struct gr_lane *lane = &p->lanes[batch.lane];
+  if (batch.boot < lane->boot) return GR_OK;
+  if (batch.boot > lane->boot) return GR_ERR_MALFORMED; /* I-STO-2 */
+  enum gr_keep kept = gr_lane_keep(lane, &batch);
+  if (kept == GR_KEEP_NO_ROOM)
+    return batch.seq == lane->held + 1 ? GR_ERR_NO_MEMORY : GR_OK;
+  if (gr_ring_has(&lane->ring, batch.seq))
+    gr_lane_place(lane, batch.seq)->ticket = ticket;
+  if (kept == GR_KEEP_REPEAT) return GR_OK;
+  uint64_t held = lane->held;
+  if (!gr_lane_advance(lane, &p->limits)) return GR_ERR_MALFORMED;
+  if (lane->stored < lane->held) lane->stored = lane->held;
+  if (held < lane->ordered && lane->held >= lane->ordered) gr_lane_recall(lane);
+  return GR_OK;
+}
+
+/* Makes the log reach to the slot; what is jumped over is to follow. */
+static bool log_reach(struct gr_paxos *p, gr_slot slot) {
+  if (slot - p->log_first >= p->options.log_slots_max) return false;
+  for (; p->log_end <= slot; p->log_end++) gr_slot_at(&p->log, p->log_end)->slot = 0;
+  return true;
+}
+
+static int restore_accept(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
+  struct gr_accept_record accept;
+  int error = gr_accept_record_decode(body, &p->roster, &accept);
+  if (error != GR_OK) return error;
+  if (gr_ballot_compare(accept.ballot, p->promised) > 0) return GR_ERR_MALFORMED;
+  if (accept.slot <= p->chosen) return GR_OK;
+  if (!log_reach(p, accept.slot)) return GR_ERR_NO_MEMORY;
+  gr_slot_set(&p->log, accept.slot, accept.ballot, &accept.cut, p->roster.count);
+  gr_slot_at(&p->log, accept.slot)->ticket = ticket;
+  return GR_OK;
+}
+
+static int restore_marks(struct gr_paxos *p, struct gr_reader *body) {
+  struct gr_marks_record marks;
+  int error = gr_marks_record_decode(body, &marks);
+  if (error != GR_OK) return error;
+  if (marks.chosen >= p->log_end) return GR_ERR_MALFORMED;
+  for (; p->chosen < marks.chosen; p->chosen++) {
+    struct gr_slot_entry *entry = gr_slot_at(&p->log, p->chosen + 1);
+    if (entry->slot != p->chosen + 1) return GR_ERR_MALFORMED;
+    entry->chosen = true;
+  }
+  if (p->storage.restored_forgotten < marks.forgotten)
+    p->storage.restored_forgotten = marks.forgotten;
+  return GR_OK;
+}
+
+static int restore_state(struct gr_paxos *p, struct gr_reader *body) {
+  struct gr_state_record state;
+  int error = gr_state_record_decode(body, &p->roster, p->roster.ids[p->self], &state);
+  if (error != GR_OK) return error;
+  if (p->options.applied < state.seqno) return GR_ERR_OUTDATED;
+  take_view(p, &state.view);
+  take_promise(p, state.promised);
+  p->roster.boot = state.boot;
+  p->chosen = p->delivered = p->stable = state.slot;
+  p->log_first = p->log_end = state.slot + 1;
+  p->seqno = state.seqno;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    gr_lane_rebase(&p->lanes[i], state.lanes[i].boot, state.lanes[i].first,
+                   state.lanes[i].ordered, state.lanes[i].messages);
+  p->storage.state_first = state.first;
+  p->storage.checkpoint = state.slot;
+  p->storage.applied = state.seqno;
+  return GR_OK;
+}
+
+/* ---- one after the other ---- */
+
+/* GR_OK if the record is the one that must follow. */
+static int check_ticket(const struct gr_paxos *p, gr_ticket ticket,
+                        enum gr_record_type type) {
+  const struct gr_storage *storage = &p->storage;
+  if ((ticket == 0) != (type == GR_RECORD_STATE)) return GR_ERR_MALFORMED;
+  if (ticket == 0) return storage->restoring ? GR_ERR_MALFORMED : GR_OK;
+  if (storage->restored != 0)
+    return ticket == storage->restored + 1 ? GR_OK : GR_ERR_MALFORMED;
+  gr_ticket latest = storage->state_first != 0 ? storage->state_first : 1;
+  return ticket <= latest ? GR_OK : GR_ERR_MALFORMED;
+}
+
+static int restore(struct gr_paxos *p, gr_ticket ticket, gr_slice record) {
+  struct gr_reader reader = gr_reader_of(record.data, record.size);
+  enum gr_record_type type;
+  int error = gr_record_open(&reader, &type);
+  if (error == GR_OK) error = check_ticket(p, ticket, type);
+  if (error != GR_OK) return error;
+  p->storage.restoring = true;
+  p->storage.restored = ticket;
+  if (ticket != 0 && ticket < p->storage.state_first) return GR_OK;
+  /* Memory forgets when it did then: what was forgotten has been delivered by now. */
+  gr_learner_forget(p, p->storage.restored_forgotten + 1);
+  switch (type) {
+  case GR_RECORD_STATE:
+    return restore_state(p, &reader);
+  case GR_RECORD_VIEW:
+    return restore_view(p, &reader);
+  case GR_RECORD_BOOT:
+    return restore_boot(p, &reader);
+  case GR_RECORD_PROMISE:
+    return restore_promise(p, &reader);
+  case GR_RECORD_BATCH:
+    return restore_batch(p, ticket, &reader);
+  case GR_RECORD_ACCEPT:
+    return restore_accept(p, ticket, &reader);
+  case GR_RECORD_MARKS:
+    return restore_marks(p, &reader);
+  }
+  return GR_ERR_MALFORMED;
+}
+
+int gr_paxos_restore(gr_paxos *p, gr_ticket ticket, gr_slice record) {
+  if (!p || !record.data) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->roster.durable || p->storage.resumed) return GR_ERR_STATE;
+  int error = restore(p, ticket, record);
+  if (error == GR_OK)
+    p->counters.records_restored++;
+  else
+    GR_HALT(&p->halt, error, "what storage gave back does not fit this member");
+  return error;
+}
+
+/* ---- resuming ---- */
+
+static bool log_complete(const struct gr_paxos *p) {
+  for (gr_slot slot = p->log_first; slot < p->log_end; slot++)
+    if (gr_slot_at(&p->log, slot)->slot != slot) return false;
+  return true;
+}
+
+/* All that was given back is durable: storage says so with the first ticket of this boot.
+ */
+static void resume_storage(struct gr_paxos *p) {
+  struct gr_storage *storage = &p->storage;
+  bool first = p->roster.incarnation == 0;
+  storage->next = storage->restored + 1;
+  if (storage->next < storage->state_first) storage->next = storage->state_first;
+  storage->synced = storage->next - 1;
+  storage->view_due = first;
+  storage->boot_due = true;
+  storage->boot_ticket = storage->formed_ticket = GR_TICKET_NONE;
+  storage->marks = (struct gr_marks_record){p->chosen, p->log_first - 1};
+  storage->settled = storage->settling = p->chosen;
+  storage->next_chosen = p->chosen + 1;
+  storage->next_accepted = p->log_end;
+  storage->resumed = true;
+}
+
+/* What the accepted values name, and what of it is missing. */
+static void resume_lanes(struct gr_paxos *p) {
+  for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++) {
+    struct gr_cut cut;
+    gr_slot_cut(gr_slot_at(&p->log, slot), p->roster.count, &cut);
+    gr_cut_want(p, &cut, GR_NOBODY);
+  }
+}
+
+int gr_paxos_resume(gr_paxos *p, gr_time now) {
+  if (!p) return GR_ERR_INVALID;
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->roster.durable || p->storage.resumed) return GR_ERR_STATE;
+  if (!log_complete(p)) {
+    GR_HALT(&p->halt, GR_ERR_MALFORMED, "storage has lost records");
+    return GR_ERR_MALFORMED;
+  }
+  gr_latch(p, now);
+  gr_learner_forget(p, p->storage.restored_forgotten + 1);
+  resume_storage(p);
+  p->roster.boot++;
+  p->heartbeat_due = p->now;
+  while (p->roster.incarnation == 0) p->roster.incarnation = gr_random_next(&p->random);
+  resume_lanes(p);
+  gr_storage_tell(p);
+  gr_emit(p, (gr_trace_event){.kind = GR_TRACE_RESUME,
+                              .ballot = p->promised,
+                              .slot = p->delivered,
+                              .value = (int64_t)p->roster.boot});
+  if (p->met)
+    gr_heartbeat_begin(p);
+  else
+    gr_heartbeat_form(p); /* a group of one has met already */
+  return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
+}
