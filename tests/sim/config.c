@@ -27,11 +27,13 @@ enum sim_profile sim_profile_of(const char *name) {
 }
 
 const char *sim_fault_name(enum sim_fault fault) {
-  static const char *const names[] = {"partition",  "isolate",      "cut",
-                                      "flap",       "reset",        "slow-link",
-                                      "crash",      "restart",      "pause",
-                                      "clock-jump", "transfer",     "old-frames",
-                                      "garbage",    "lose-majority"};
+  static const char *const names[] = {"partition",  "isolate",       "cut",
+                                      "flap",       "reset",         "slow-link",
+                                      "crash",      "restart",       "pause",
+                                      "clock-jump", "transfer",      "old-frames",
+                                      "garbage",    "lose-majority", "outage",
+                                      "disk-stall", "disk-full",     "disk-failure",
+                                      "wipe"};
   return names[fault];
 }
 
@@ -48,7 +50,7 @@ static uint32_t rate(struct gr_random *random, uint64_t most_ppm) {
 
 static void draw_sizes(struct gr_random *random, struct sim_config *config) {
   gr_options *options = &config->options;
-  bool large = config->profile == SIM_PROFILE_large;
+  bool large = config->world == SIM_PROFILE_large;
   options->message_bytes_max = large ? sim_spread(random, 65536, SIM_MESSAGE_BYTES_MAX)
                                      : 1024 * sim_between(random, 1, 8);
   options->batch_bytes_max =
@@ -128,7 +130,9 @@ static void draw_times(struct gr_random *random, struct sim_config *config) {
 
 static void draw_options(struct gr_random *random, struct sim_config *config) {
   gr_options *options = &config->options;
-  *options = (gr_options){.size = sizeof(*options), .group_id = {{1, 2, 3}}};
+  *options = (gr_options){.size = sizeof(*options),
+                          .group_id = {{1, 2, 3}},
+                          .durable = config->durable};
   options->slots_in_flight_max = one_in(random, 2) ? 0 : sim_spread(random, 1, 1024);
   draw_times(random, config);
   draw_sizes(random, config);
@@ -138,7 +142,7 @@ static void draw_options(struct gr_random *random, struct sim_config *config) {
 /* ---- the world ---- */
 
 static void draw_network(struct gr_random *random, struct sim_config *config) {
-  enum sim_profile profile = config->profile;
+  enum sim_profile profile = config->world;
   config->delay = (enum sim_delay)gr_random_below(random, 3);
   config->delay_ns = sim_spread(random, SIM_MS / 50, 20 * SIM_MS);
   config->cut_kills = one_in(random, 2);
@@ -159,8 +163,8 @@ static void draw_network(struct gr_random *random, struct sim_config *config) {
 }
 
 static void draw_processes(struct gr_random *random, struct sim_config *config) {
-  bool pause = config->profile == SIM_PROFILE_pause;
-  bool clock = config->profile == SIM_PROFILE_clock;
+  bool pause = config->world == SIM_PROFILE_pause;
+  bool clock = config->world == SIM_PROFILE_clock;
   if (one_in(random, 2)) config->turn_delay_ns = sim_spread(random, 1000, 2 * SIM_MS);
   if (pause || one_in(random, 4)) {
     config->turn_cost_ns = sim_spread(random, 1000, SIM_MS / 2);
@@ -195,7 +199,7 @@ static void profile_faults(struct sim_config *config) {
       {SIM_PROFILE_form, {SIM_FAULT_CRASH, SIM_FAULT_RESTART, SIM_FAULT_RESTART}, 3},
   };
   for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-    if (table[i].profile != config->profile) continue;
+    if (table[i].profile != config->world) continue;
     for (uint32_t k = 0; k < table[i].count; k++)
       config->fault_weights[table[i].faults[k]] += 8;
   }
@@ -204,18 +208,18 @@ static void profile_faults(struct sim_config *config) {
 static void draw_faults(struct gr_random *random, struct sim_config *config) {
   profile_faults(config);
   for (uint32_t i = 0; i < SIM_FAULT_LOSE_MAJORITY; i++)
-    if (one_in(random, config->profile == SIM_PROFILE_swarm ? 2 : 6))
+    if (one_in(random, config->world == SIM_PROFILE_swarm ? 2 : 6))
       config->fault_weights[i] += (uint16_t)sim_between(random, 1, 8);
   config->fault_every_ns = sim_spread(random, 20 * SIM_MS, SIM_SECOND);
   config->fault_lasts_ns = sim_spread(random, 10 * SIM_MS, SIM_SECOND);
-  bool election = config->profile == SIM_PROFILE_election;
+  bool election = config->world == SIM_PROFILE_election;
   if (election || one_in(random, 3)) {
     config->ambush_ppm = rate(random, 100000);
     config->ambush_lead_ppm = rate(random, 500000);
   }
   if (election) config->fault_lasts_ns = sim_spread(random, 50 * SIM_MS, SIM_SECOND);
-  config->faults_early = config->profile == SIM_PROFILE_form ||
-                         (config->profile == SIM_PROFILE_swarm && one_in(random, 12));
+  config->faults_early = config->world == SIM_PROFILE_form ||
+                         (config->world == SIM_PROFILE_swarm && one_in(random, 12));
   if (config->faults_early)
     config->fault_every_ns = sim_spread(random, SIM_MS, 50 * SIM_MS);
   config->remains = (enum sim_remains)gr_random_below(random, 4);
@@ -227,12 +231,12 @@ static void draw_load(struct gr_random *random, struct sim_config *config) {
   config->budget = sim_between(random, 20, 400);
   if (one_in(random, 4)) config->nested_ppm = rate(random, 200000);
   config->safety_ns = sim_spread(random, SIM_SECOND, 8 * SIM_SECOND);
-  if (config->profile == SIM_PROFILE_large) config->budget = sim_between(random, 4, 24);
-  if (config->profile == SIM_PROFILE_election) {
+  if (config->world == SIM_PROFILE_large) config->budget = sim_between(random, 4, 24);
+  if (config->world == SIM_PROFILE_election) {
     config->budget = 2000;
     config->idle_ns = sim_spread(random, 2 * SIM_MS, 50 * SIM_MS);
   }
-  if (config->profile == SIM_PROFILE_tiny) {
+  if (config->world == SIM_PROFILE_tiny) {
     config->budget = 4000;
     config->idle_ns = sim_spread(random, SIM_MS, 20 * SIM_MS);
   }
@@ -268,22 +272,92 @@ static void set_calm(struct sim_config *config) {
                                  .cache_bytes_max = UINT64_C(32) << 20};
 }
 
+/* ---- storage ---- */
+
+/* What else is wrong with a world in which members come back. */
+static enum sim_profile draw_world(struct gr_random *random) {
+  static const enum sim_profile worlds[] = {SIM_PROFILE_swarm,   SIM_PROFILE_tcp,
+                                            SIM_PROFILE_lossy,   SIM_PROFILE_partition,
+                                            SIM_PROFILE_crash,   SIM_PROFILE_pause,
+                                            SIM_PROFILE_clock,   SIM_PROFILE_tiny,
+                                            SIM_PROFILE_large,   SIM_PROFILE_form,
+                                            SIM_PROFILE_election};
+  return worlds[gr_random_below(random, sizeof(worlds) / sizeof(worlds[0]))];
+}
+
+static void draw_durable_faults(struct gr_random *random, struct sim_config *config) {
+  uint16_t *weights = config->fault_weights;
+  for (uint32_t i = SIM_FAULT_OUTAGE; i <= SIM_FAULT_DISK_FAILURE; i++)
+    if (one_in(random, 3)) weights[i] += (uint16_t)sim_between(random, 1, 4);
+  weights[SIM_FAULT_CRASH] += (uint16_t)sim_between(random, 2, 8);
+  weights[SIM_FAULT_RESTART] += (uint16_t)sim_between(random, 2, 8);
+  if (one_in(random, 6)) weights[SIM_FAULT_WIPE] = 1;
+  if (config->profile == SIM_PROFILE_outage) {
+    weights[SIM_FAULT_OUTAGE] += 16;
+    weights[SIM_FAULT_LOSE_MAJORITY] += 4;
+  } else if (config->profile == SIM_PROFILE_disk) {
+    weights[SIM_FAULT_DISK_STALL] += 8;
+    weights[SIM_FAULT_DISK_FULL] += 8;
+    weights[SIM_FAULT_DISK_FAILURE] += 8;
+  }
+}
+
+static void draw_disk(struct gr_random *random, struct sim_config *config) {
+  struct sim_disk_config *disk = &config->disk;
+  bool bad = config->profile == SIM_PROFILE_disk;
+  disk->sync_ns = one_in(random, 8) ? 0 : sim_spread(random, 1000, 5 * SIM_MS);
+  if (bad || one_in(random, 4)) disk->slow_members = (uint32_t)gr_random_next(random);
+  if (bad || one_in(random, 4)) disk->stall_ppm = rate(random, 20000);
+  if (one_in(random, 2)) disk->late_notice_ppm = rate(random, 500000);
+  if (one_in(random, 2)) disk->twice_notice_ppm = rate(random, 500000);
+  disk->no_sync_callback = one_in(random, 8);
+  disk->trim_ns = sim_spread(random, 1000, 100 * SIM_MS);
+  disk->unknown_ppm = one_in(random, 4) ? SIM_PPM : rate(random, SIM_PPM);
+  if (bad || one_in(random, 2)) disk->damage_ppm = rate(random, 500000);
+  disk->down_ns = sim_spread(random, SIM_MS, SIM_SECOND);
+  disk->stay_ppm = one_in(random, 2) ? 0 : rate(random, 300000);
+  if (one_in(random, 2)) disk->ambush_ppm = rate(random, 20000);
+  if (one_in(random, 2)) disk->ambush_all_ppm = rate(random, SIM_PPM);
+  if (!one_in(random, 4)) {
+    disk->apply_ppm = rate(random, 300000);
+    disk->apply_ns = sim_spread(random, 1000, 50 * SIM_MS);
+    if (one_in(random, 2)) disk->apply_lag_ppm = rate(random, SIM_PPM);
+    if (!one_in(random, 4)) disk->checkpoint_ppm = one_in(random, 2) ? SIM_PPM : 200000;
+  }
+}
+
+/* Drawn apart from the rest, which is the same with storage and without. */
+static void draw_durable(struct gr_random *random, struct sim_config *config) {
+  enum sim_profile profile = config->profile;
+  if (profile == SIM_PROFILE_swarm) config->durable = one_in(random, 2);
+  if (profile == SIM_PROFILE_durable) config->world = draw_world(random);
+  if (profile == SIM_PROFILE_outage || profile == SIM_PROFILE_disk)
+    config->world = SIM_PROFILE_swarm;
+  if (profile != config->world) config->durable = true;
+}
+
 void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64_t seed,
                      uint32_t members) {
   struct gr_random random = {seed ^ (uint64_t)profile << 56};
-  *config = (struct sim_config){.profile = profile, .seed = seed};
-  uint32_t drawn = draw_members(&random, profile);
+  struct gr_random durable_random = {~random.state};
+  *config = (struct sim_config){.profile = profile, .world = profile, .seed = seed};
+  draw_durable(&durable_random, config);
+  uint32_t drawn = draw_members(&random, config->world);
   config->members = members > 0 ? members : drawn;
   if (profile == SIM_PROFILE_calm) {
     set_calm(config);
     set_defaults(config);
     return;
   }
-  config->may_fall_behind = profile == SIM_PROFILE_tiny;
+  config->may_fall_behind = config->world == SIM_PROFILE_tiny;
   draw_network(&random, config);
   draw_processes(&random, config);
   draw_faults(&random, config);
   draw_load(&random, config);
+  if (config->durable) {
+    draw_durable_faults(&durable_random, config);
+    draw_disk(&durable_random, config);
+  }
   draw_options(&random, config);
   set_defaults(config);
 }

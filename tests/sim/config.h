@@ -24,7 +24,10 @@
   X(tiny, "caches so small that laggards are left behind")                               \
   X(large, "large messages")                                                             \
   X(form, "faults while the founders meet")                                              \
-  X(election, "leaders cut off in the middle of what they propose")
+  X(election, "leaders cut off in the middle of what they propose")                      \
+  X(durable, "members with storage that stop and come back, in a world of another kind")  \
+  X(outage, "all members lose power at once, again and again")                           \
+  X(disk, "storage that is slow, full, fails, or was torn")
 
 enum sim_profile {
 #define SIM_PROFILE_ENUM(name, text) SIM_PROFILE_##name,
@@ -48,6 +51,11 @@ enum sim_fault {
   SIM_FAULT_OLD_FRAMES,    /* frames of long ago arrive again */
   SIM_FAULT_GARBAGE,       /* bytes that no member sent */
   SIM_FAULT_LOSE_MAJORITY, /* enough crash at once that no majority is left */
+  SIM_FAULT_OUTAGE,        /* all members crash, at once or within some time */
+  SIM_FAULT_DISK_STALL,    /* a sync takes very long */
+  SIM_FAULT_DISK_FULL,     /* a member's storage takes no records for a while */
+  SIM_FAULT_DISK_FAILURE,  /* a sync fails */
+  SIM_FAULT_WIPE,          /* a member comes back without its storage */
   SIM_FAULT_COUNT
 };
 
@@ -61,13 +69,39 @@ enum sim_remains {
   SIM_REMAINS_ONE_WAY
 };
 
+/* What a member with storage has, or lacks. */
+struct sim_disk_config {
+  gr_time sync_ns;           /* mean; a slow member's is 100 times */
+  uint32_t slow_members;     /* as a set of bits */
+  uint32_t stall_ppm;        /* of syncs: they take very long */
+  uint32_t late_notice_ppm;  /* of syncs: the member hears of it late, after later ones */
+  uint32_t twice_notice_ppm; /* and again */
+  bool no_sync_callback;     /* a sync begins as soon as there is a record */
+  gr_time trim_ns;           /* until a new state is durable, mean */
+  uint32_t unknown_ppm;      /* of crashes: only part of what was not synced is left */
+  uint32_t damage_ppm;       /* of restarts: storage gives back a damaged record first */
+  gr_time down_ns;           /* until a member comes back, mean */
+  uint32_t stay_ppm;         /* of crashes: it stays away until something brings it back */
+  uint32_t ambush_ppm;       /* of transitions: the member crashes there, */
+  uint32_t ambush_all_ppm;   /* of those: and all others with it */
+
+  /* the host's own state */
+  uint32_t apply_ppm;      /* of turns: it begins to keep what was delivered */
+  gr_time apply_ns;        /* until that is durable, mean */
+  uint32_t apply_lag_ppm;  /* of those: only a part of what was delivered */
+  uint32_t checkpoint_ppm; /* of what is durable: it says so to the group */
+};
+
 struct sim_config {
   enum sim_profile profile;
+  enum sim_profile world; /* the profile, or that which a durable one is drawn like */
   uint64_t seed;
   uint32_t members;
   gr_options
       options; /* as all members have them; self, founders and seed are their own */
   bool may_fall_behind;
+  bool durable;
+  struct sim_disk_config disk;
 
   /* network */
   enum sim_delay delay;

@@ -19,6 +19,12 @@ enum sim_event_kind {
   SIM_EVENT_CUT,      /* a flapping link goes: value = its mask */
   SIM_EVENT_HEAL,     /* links can be used again: value = their mask */
   SIM_EVENT_RESUME,   /* a paused member goes on */
+  SIM_EVENT_SYNCED,   /* storage has synced: value = up to this ticket */
+  SIM_EVENT_STORED,   /* a member hears of it: value as above */
+  SIM_EVENT_TRIMMED,  /* storage keeps a new state */
+  SIM_EVENT_APPLIED,  /* the host keeps what was delivered up to the seqno value */
+  SIM_EVENT_CRASH,    /* a member crashes: value = whether with its machine */
+  SIM_EVENT_RESTART,  /* a member that crashed comes back */
   SIM_EVENT_CHECK     /* the liveness phase looks whether it is done */
 };
 
@@ -32,6 +38,7 @@ struct sim_event {
   enum sim_event_kind kind;
   uint8_t member;
   uint8_t other;
+  uint16_t generation; /* of the member's process, in those from SIM_EVENT_SYNCED on */
 };
 
 struct sim_events {

@@ -129,20 +129,28 @@ static bool alive(const struct simulation *sim, uint32_t index) {
          sim->processes[index].state == SIM_PAUSED;
 }
 
-/* For ever, or until it comes back without memory. A majority of those that can take part
- * is left alone; before any do, the dead can be started again. */
+/* Without storage: for ever, or until it comes back without memory. A majority of those
+ * that can take part is left alone; before any do, the dead can be started again. */
 static void crash(struct simulation *sim) {
   uint32_t index = member_of_interest(sim);
   if (!alive(sim, index)) return;
+  if (sim->config.durable) {
+    sim_crashes_member(sim, index, sometimes(sim));
+    return;
+  }
   bool begun = sim_oracle_begun(&sim->oracle);
   if (begun && sim_oracle_able(&sim->oracle, index) &&
       2 * (able_members(sim) - 1) <= sim->members)
     return;
   if (!begun && sim->processes[index].generation + 1 == SIM_GENERATIONS_MAX) return;
-  sim_process_crash(sim, index);
+  sim_process_crash(sim, index, false);
 }
 
 static void restart(struct simulation *sim) {
+  if (sim->config.durable) {
+    sim_crashes_restart(sim);
+    return;
+  }
   for (uint32_t i = 0; i < sim->members; i++) {
     struct sim_process *process = &sim->processes[i];
     if (process->state != SIM_DOWN || process->generation + 1 == SIM_GENERATIONS_MAX)
@@ -153,9 +161,13 @@ static void restart(struct simulation *sim) {
 }
 
 static void lose_majority(struct simulation *sim) {
+  if (sim->config.durable) {
+    sim_crashes_majority(sim);
+    return;
+  }
   while (2 * able_members(sim) > sim->members) {
     uint32_t index = any_member(sim);
-    if (alive(sim, index)) sim_process_crash(sim, index);
+    if (alive(sim, index)) sim_process_crash(sim, index, false);
   }
 }
 
@@ -184,12 +196,26 @@ static uint32_t successor(struct simulation *sim) {
 static void transfer(struct simulation *sim) {
   struct sim_process *process = &sim->processes[member_of_interest(sim)];
   uint32_t to = successor(sim);
-  if (process->state != SIM_UP || to == process->index) return;
+  if (process->state != SIM_UP || process->dying || to == process->index) return;
   int error = gr_group_transfer(process->group, to + 1, sim_process_clock(process));
   if (error != GR_OK && error != GR_ERR_NOT_LEADER && error != GR_ERR_UNREACHABLE &&
       error != GR_ERR_HALTED)
     sim_oracle_fail(&sim->oracle, "API", "gr_group_transfer: %s", gr_error_name(error));
   sim_process_wake(process);
+}
+
+/* ---- storage ---- */
+
+static void disk_stall(struct simulation *sim) {
+  sim->storages[member_of_interest(sim)].stalls_until = sim->now + lasts(sim);
+}
+
+static void disk_full(struct simulation *sim) {
+  sim->storages[member_of_interest(sim)].full_until = sim->now + lasts(sim);
+}
+
+static void disk_failure(struct simulation *sim) {
+  sim->storages[member_of_interest(sim)].fails = true;
 }
 
 /* ---- frames ---- */
@@ -236,10 +262,25 @@ static enum sim_fault draw_fault(struct simulation *sim) {
 }
 
 static void begin(struct simulation *sim, enum sim_fault fault) {
-  static void (*const faults[])(
-      struct simulation *) = {partition, isolate,    cut,     flap,         reset,
-                              slow_link, crash,      restart, pause,        clock_jump,
-                              transfer,  old_frames, garbage, lose_majority};
+  static void (*const faults[])(struct simulation *) = {partition,
+                                                        isolate,
+                                                        cut,
+                                                        flap,
+                                                        reset,
+                                                        slow_link,
+                                                        crash,
+                                                        restart,
+                                                        pause,
+                                                        clock_jump,
+                                                        transfer,
+                                                        old_frames,
+                                                        garbage,
+                                                        lose_majority,
+                                                        sim_crashes_outage,
+                                                        disk_stall,
+                                                        disk_full,
+                                                        disk_failure,
+                                                        sim_crashes_wipe};
   faults[fault](sim);
 }
 

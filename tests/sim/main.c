@@ -167,6 +167,7 @@ static void print_totals(const struct totals *totals, bool json, double cpu_s) {
 static void release(struct simulation *sim) {
   sim_memory_release(sim->memory);
   sim_oracle_release(&sim->oracle);
+  sim_storage_release(sim);
   free(sim->events.heap);
   free(sim->memory);
   free((void *)(uintptr_t)sim->content);

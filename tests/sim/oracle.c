@@ -25,6 +25,7 @@ void sim_oracle_begin(struct sim_oracle *oracle, const struct sim_content *conte
     oracle->lonely_since[i] = GR_TIME_NEVER;
   }
   memset(oracle->witnesses, 0, sizeof(oracle->witnesses));
+  memset(oracle->told, 0, sizeof(oracle->told));
   oracle->order_count = 0;
   oracle->ballot_count = 0;
   oracle->chosen = 0;
@@ -67,10 +68,24 @@ void sim_oracle_digest(struct sim_oracle *oracle, uint64_t value) {
 
 /* ---- messages ---- */
 
+static struct sim_author *author_of(struct sim_oracle *oracle, uint32_t member,
+                                    uint32_t generation) {
+  return &oracle->authors[member][oracle->bounds.durable ? 0 : generation];
+}
+
+/* The first message of a process goes behind all that are delivered of its member. */
+static void begin_author(struct sim_oracle *oracle, uint32_t member) {
+  struct sim_witness *witness = &oracle->witnesses[member];
+  if (!oracle->bounds.durable || witness->broadcasts) return;
+  witness->broadcasts = true;
+  oracle->authors[member][0].count = oracle->numbers[member];
+}
+
 void sim_oracle_broadcast(struct sim_oracle *oracle, uint32_t member, uint64_t number,
                           uint32_t size) {
   uint32_t generation = oracle->witnesses[member].generation;
-  struct sim_author *author = &oracle->authors[member][generation];
+  struct sim_author *author = author_of(oracle, member, generation);
+  begin_author(oracle, member);
   if (number != author->count + 1) {
     sim_oracle_fail(oracle, "A3", "member %u: broadcast was given number %llu, not %llu",
                     member + 1, (unsigned long long)number,
@@ -83,7 +98,7 @@ void sim_oracle_broadcast(struct sim_oracle *oracle, uint32_t member, uint64_t n
                                          author->capacity * sizeof(*author->submissions));
   }
   author->submissions[author->count++] =
-      (struct sim_submission){.at = oracle->now, .size = size};
+      (struct sim_submission){.at = oracle->now, .size = size, .generation = generation};
 }
 
 static bool content_equals(const uint8_t *expected, const gr_delivery *delivery) {
@@ -103,8 +118,9 @@ static bool broadcast_by(const struct sim_oracle *oracle, uint32_t origin,
                          uint32_t generation, const gr_delivery *delivery) {
   const struct sim_author *author = &oracle->authors[origin][generation];
   if (delivery->number == 0 || delivery->number > author->count) return false;
-  if (author->submissions[delivery->number - 1].size != delivery->bytes) return false;
-  return content_equals(sim_content_at(oracle->content, origin, generation,
+  const struct sim_submission *submission = &author->submissions[delivery->number - 1];
+  if (submission->size != delivery->bytes) return false;
+  return content_equals(sim_content_at(oracle->content, origin, submission->generation,
                                        delivery->number),
                         delivery);
 }
@@ -126,10 +142,10 @@ static void check_quorum(struct sim_oracle *oracle, uint32_t member,
 static void order_append(struct sim_oracle *oracle, uint32_t member, uint32_t origin,
                          const gr_delivery *delivery, gr_slot slot) {
   uint32_t generation = 0;
-  while (generation < SIM_GENERATIONS_MAX &&
-         !broadcast_by(oracle, origin, generation, delivery))
+  uint32_t generations = oracle->bounds.durable ? 1 : SIM_GENERATIONS_MAX;
+  while (generation < generations && !broadcast_by(oracle, origin, generation, delivery))
     generation++;
-  if (generation == SIM_GENERATIONS_MAX) {
+  if (generation == generations) {
     sim_oracle_fail(oracle, "A2",
                     "member %u delivers at seqno %llu a message %llu of member %u, %zu "
                     "bytes, which was never broadcast like this",
@@ -190,7 +206,7 @@ void sim_oracle_deliver(struct sim_oracle *oracle, uint32_t member,
                         const gr_delivery *delivery, gr_slot slot) {
   struct sim_witness *witness = &oracle->witnesses[member];
   uint32_t origin = (uint32_t)(delivery->origin - 1);
-  if (witness->formed == 0)
+  if (witness->formed == 0 && !witness->restores)
     sim_oracle_fail(oracle, "I-MEET-1", "member %u delivers before it takes part",
                     member + 1);
   if (delivery->seqno != ++witness->seqno) {
@@ -239,8 +255,8 @@ static void check_bounds(struct sim_oracle *oracle, uint32_t member,
 /* What only a minority ever delivered, a majority might lack for ever. */
 static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
                             const gr_status *status) {
-  if (oracle->delivered[member] < status->delivered)
-    oracle->delivered[member] = status->delivered;
+  gr_slot mark = oracle->bounds.durable ? status->settled : status->delivered;
+  if (oracle->delivered[member] < mark) oracle->delivered[member] = mark;
   if (status->log_first <= oracle->witnesses[member].status.log_first) return;
   uint32_t count = 0;
   for (uint32_t i = 0; i < oracle->members; i++)
@@ -266,18 +282,23 @@ void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
       status->accepted < before->accepted)
     sim_oracle_fail(oracle, "A4", "member %u: accepted went back in one ballot",
                     member + 1);
-  if (status->delivered > status->chosen || status->seqno != witness->seqno)
+  /* Nothing is delivered to a host that has it. */
+  gr_seqno seqno = status->seqno > witness->applied ? status->seqno : witness->applied;
+  if (status->delivered > status->chosen || seqno != witness->seqno)
     sim_oracle_fail(oracle, "A4", "member %u: its marks contradict each other",
                     member + 1);
   check_bounds(oracle, member, status);
   check_forgotten(oracle, member, status);
+  if (oracle->told[member].settled < status->settled)
+    oracle->told[member].settled = status->settled;
   witness->status = *status;
 }
 
 void sim_oracle_halt(struct sim_oracle *oracle, uint32_t member, int error,
                      const char *text) {
   const struct sim_witness *witness = &oracle->witnesses[member];
-  bool replaced = error == GR_ERR_REPLACED && witness->generation > 0;
+  bool replaced = error == GR_ERR_REPLACED &&
+                  (oracle->bounds.durable ? witness->wiped : witness->generation > 0);
   bool behind = error == GR_ERR_BEHIND && oracle->bounds.may_fall_behind;
   if (!replaced && !behind)
     sim_oracle_fail(oracle, "HALT", "member %u halts: %s: %s", member + 1,

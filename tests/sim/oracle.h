@@ -9,6 +9,8 @@
  *   A3 order          seqnos without gap; each origin's messages in their order, no gap
  *   A4 chosen         known to be chosen only if a majority accepted it in one ballot;
  *                     one leader a ballot; promises and marks never go back
+ *   A5 durability    with storage: what anybody delivered is there for ever; who comes back
+ *                    keeps all that it told, and delivers on from what its host applied
  *   A8 quorum         nothing is delivered that no majority can have seen
  *   A10 bounds        memory within the options
  *   I-EVICT-1         what a member forgets, a majority has delivered
@@ -31,9 +33,12 @@
 struct sim_submission {
   gr_time at;
   uint32_t size;
+  uint32_t generation; /* whose process it was */
 };
 
-/* One process of a member, by generation. What it broadcast outlives it. */
+/* One process of a member, by generation. What it broadcast outlives it. With storage all
+ * processes of a member are one author: a new one goes on counting behind what was
+ * delivered, in place of what never will be. */
 struct sim_author {
   struct sim_submission *submissions; /* number n is at n - 1 */
   uint64_t count;
@@ -49,7 +54,21 @@ struct sim_witness {
   gr_seqno seqno;
   uint64_t numbers[SIM_MEMBERS_MAX]; /* delivered of each origin */
   gr_ballot promised;
+  gr_slot chosen;   /* as far as it knows */
   gr_status status; /* as of its last turn */
+
+  /* with storage */
+  bool restores;    /* is being given what was kept */
+  bool wiped;       /* nothing was, though there had been something */
+  bool broadcasts;  /* has done so */
+  gr_seqno applied; /* its host had, when it started */
+};
+
+/* What a member's processes said, or had durable, and so every later one must keep. */
+struct sim_told {
+  uint64_t boot; /* the highest that spoke */
+  gr_ballot promised;
+  gr_slot settled;
 };
 
 /* The place of a message in the one order. */
@@ -65,7 +84,9 @@ struct sim_ordered {
 struct sim_ballot {
   gr_ballot ballot;
   bool led;
+  uint32_t generation; /* the process of the leader that leads it */
   gr_slot accepted[SIM_MEMBERS_MAX];
+  gr_slot voted[SIM_MEMBERS_MAX]; /* the same, but for what only was known to be chosen */
 };
 
 /* What a run's options promise. */
@@ -74,6 +95,7 @@ struct sim_bounds {
   uint64_t unordered_bytes_max;
   uint64_t message_bytes_max;
   bool may_fall_behind;
+  bool durable;
 };
 
 struct sim_failure {
@@ -91,6 +113,7 @@ struct sim_oracle {
 
   struct sim_author authors[SIM_MEMBERS_MAX][SIM_GENERATIONS_MAX];
   struct sim_witness witnesses[SIM_MEMBERS_MAX];
+  struct sim_told told[SIM_MEMBERS_MAX];
 
   struct sim_ordered *order; /* seqno s is at s - 1 */
   uint64_t order_count;
@@ -100,7 +123,8 @@ struct sim_oracle {
   struct sim_ballot *ballots; /* as they were first heard of */
   uint64_t ballot_count;
   uint64_t ballot_capacity;
-  gr_slot delivered[SIM_MEMBERS_MAX]; /* by each member, as of its last turn, ever */
+  gr_slot delivered[SIM_MEMBERS_MAX]; /* by each member, as of its last turn, ever; where
+                                         members have storage: settled */
   gr_slot chosen;                     /* a majority accepted every slot up to here */
 
   /* Since when no majority can hear of what a member broadcasts, even through others;
@@ -135,6 +159,27 @@ void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
                        const gr_status *status);
 void sim_oracle_halt(struct sim_oracle *oracle, uint32_t member, int error,
                      const char *text);
+
+/* ---- members with storage ---- */
+
+/* The process just born is about to be given what was kept. */
+void sim_oracle_restores(struct sim_oracle *oracle, uint32_t member, gr_seqno applied,
+                         bool wiped);
+/* It has been. */
+void sim_oracle_resumed(struct sim_oracle *oracle, uint32_t member,
+                        const gr_status *status);
+/* It sends its first frame. */
+void sim_oracle_speaks(struct sim_oracle *oracle, uint32_t member);
+/* It tells a promise, and how far it has accepted in it; 0: it says nothing of that. */
+void sim_oracle_told(struct sim_oracle *oracle, uint32_t member, gr_ballot promised,
+                     gr_slot accepted);
+/* It reports in a promise what it has accepted: slots before `end`, of which it knows those
+ * up to `chosen` to be chosen; then a value. */
+void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end);
+void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,
+                              gr_ballot ballot);
+/* A converged member has all that was ever delivered. */
+void sim_oracle_complete(struct sim_oracle *oracle, uint32_t member);
 
 /* Somebody who lives takes part. */
 bool sim_oracle_begun(const struct sim_oracle *oracle);

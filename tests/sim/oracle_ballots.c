@@ -36,6 +36,7 @@ static void accepted(struct sim_oracle *oracle, uint32_t member, gr_ballot ballo
     sim_oracle_fail(oracle, "A4", "member %u accepts in a ballot that nobody leads",
                     member + 1);
   if (entry->accepted[member] < slot) entry->accepted[member] = slot;
+  if (slot > oracle->witnesses[member].chosen) entry->voted[member] = slot;
   gr_slot mark = entry->accepted[member];
   while (mark > oracle->chosen) {
     uint32_t count = 0;
@@ -77,10 +78,24 @@ static void leads(struct sim_oracle *oracle, uint32_t member, gr_ballot ballot,
                     member + 1, (unsigned long long)start,
                     (unsigned long long)oracle->chosen);
   entry->led = true;
+  entry->generation = oracle->witnesses[member].generation;
   entry->accepted[member] = start - 1;
 }
 
+/* Without storage a leader accepts what it proposes on the spot; with it, the acceptance
+ * comes when it is durable. */
+static void proposed(struct sim_oracle *oracle, uint32_t member, gr_ballot ballot,
+                     gr_slot slot) {
+  const struct sim_ballot *entry = ballot_of(oracle, ballot);
+  if (ballot.member != member + 1 || !entry->led ||
+      entry->generation != oracle->witnesses[member].generation)
+    sim_oracle_fail(oracle, "A4", "member %u proposes in a ballot that it does not lead",
+                    member + 1);
+  if (!oracle->bounds.durable) accepted(oracle, member, ballot, slot);
+}
+
 static void knows_chosen(struct sim_oracle *oracle, uint32_t member, gr_slot slot) {
+  oracle->witnesses[member].chosen = slot;
   if (slot > oracle->chosen)
     sim_oracle_fail(oracle, "A4",
                     "member %u takes slot %llu for chosen, but no majority accepted "
@@ -99,6 +114,7 @@ bool sim_oracle_begun(const struct sim_oracle *oracle) {
 
 /* Whoever took part before a process was born knows another one of that member. */
 static bool replaces(const struct sim_oracle *oracle, uint32_t member) {
+  if (oracle->bounds.durable) return oracle->witnesses[member].wiped;
   for (uint32_t i = 0; i < oracle->members; i++) {
     const struct sim_witness *other = &oracle->witnesses[i];
     if (i != member && other->live && other->formed != 0 &&
@@ -134,6 +150,8 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
     leads(oracle, member, event->ballot, event->slot);
     break;
   case GR_TRACE_PROPOSE:
+    proposed(oracle, member, event->ballot, event->slot);
+    break;
   case GR_TRACE_ACCEPT:
     accepted(oracle, member, event->ballot, event->slot);
     break;
@@ -150,6 +168,9 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
   case GR_TRACE_REFUSED:
   case GR_TRACE_HALT:
   case GR_TRACE_TRANSFER:
+  case GR_TRACE_RESUME:
+  case GR_TRACE_CLOSE:
+  case GR_TRACE_CHECKPOINT:
     break;
   }
 }

@@ -345,3 +345,161 @@ Test(oracle, allows_a_process_without_memory_to_be_refused) {
   sim_oracle_halt(oracle, 2, GR_ERR_REPLACED, "");
   cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
 }
+
+/* ---- members with storage ---- */
+
+static void begin_durable(void) {
+  begin();
+  oracle->bounds.durable = true;
+}
+
+TestSuite(oracle_durable, .init = begin_durable, .fini = end);
+
+/* The leader's acceptance comes like that of any other. */
+static void choose_durably(gr_slot slot) {
+  trace(0, GR_TRACE_ACCEPT, first_ballot, slot);
+  choose(slot);
+}
+
+static void come_back(uint32_t member, uint32_t generation, gr_seqno applied,
+                      gr_status status) {
+  sim_oracle_died(oracle, member);
+  sim_oracle_born(oracle, member, generation);
+  sim_oracle_restores(oracle, member, applied, false);
+  status.role = GR_ROLE_FOLLOWER;
+  sim_oracle_resumed(oracle, member, &status);
+}
+
+Test(oracle_durable, is_silent_about_a_member_that_comes_back) {
+  lead();
+  broadcast(0, 1);
+  broadcast(1, 1);
+  choose_durably(1);
+  sim_oracle_told(oracle, 1, first_ballot, 1);
+  deliver(1, 1, 0, 1, 1);
+  deliver(1, 2, 1, 1, 1);
+  sim_oracle_died(oracle, 1);
+  sim_oracle_born(oracle, 1, 1);
+  sim_oracle_restores(oracle, 1, 1, false);
+  deliver(1, 2, 1, 1, 1);
+  sim_oracle_resumed(oracle, 1,
+                     &(gr_status){.role = GR_ROLE_FOLLOWER,
+                                  .promised = first_ballot,
+                                  .accepted = 1,
+                                  .boot = 2});
+  sim_oracle_speaks(oracle, 1);
+  sim_oracle_complete(oracle, 1);
+  cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
+}
+
+Test(oracle_durable, does_not_count_a_proposal_as_accepted) {
+  lead();
+  trace(0, GR_TRACE_PROPOSE, first_ballot, 1);
+  trace(1, GR_TRACE_ACCEPT, first_ballot, 1);
+  trace(1, GR_TRACE_CHOSEN, first_ballot, 1);
+  expect("A4");
+}
+
+Test(oracle_durable, finds_a_promise_forgotten) {
+  lead();
+  sim_oracle_told(oracle, 2, first_ballot, 0);
+  come_back(2, 1, 0, (gr_status){0});
+  expect("A5");
+}
+
+Test(oracle_durable, finds_an_acceptance_forgotten) {
+  lead();
+  choose_durably(1);
+  come_back(1, 1, 0, (gr_status){.promised = first_ballot});
+  sim_oracle_reports(oracle, 1, 1);
+  expect("A5");
+}
+
+Test(oracle_durable, finds_an_acceptance_replaced_by_an_older_one) {
+  const gr_ballot second = {.view = 1, .round = 2, .member = 2};
+  lead();
+  choose_durably(1);
+  promise_all(second);
+  trace(1, GR_TRACE_LEADER, second, 1);
+  trace(1, GR_TRACE_ACCEPT, second, 1);
+  sim_oracle_reports(oracle, 1, 2);
+  sim_oracle_reports_value(oracle, 1, 1, second);
+  cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
+  sim_oracle_reports_value(oracle, 1, 1, first_ballot);
+  expect("A5");
+}
+
+Test(oracle_durable, finds_an_acceptance_told_that_is_not_durable) {
+  lead();
+  sim_oracle_told(oracle, 1, first_ballot, 1);
+  expect("A5");
+}
+
+Test(oracle_durable, finds_a_settled_slot_that_is_gone) {
+  lead();
+  choose_durably(1);
+  sim_oracle_status(oracle, 0,
+                    &(gr_status){.promised = first_ballot,
+                                 .chosen = 1,
+                                 .settled = 1,
+                                 .cache_bytes_max = 1000});
+  come_back(0, 1, 0, (gr_status){.promised = first_ballot, .accepted = 1, .chosen = 1});
+  expect("A5");
+}
+
+Test(oracle_durable, finds_a_boot_used_twice) {
+  come_back(0, 1, 0, (gr_status){.boot = 2});
+  sim_oracle_speaks(oracle, 0);
+  come_back(0, 2, 0, (gr_status){.boot = 2});
+  sim_oracle_speaks(oracle, 0);
+  expect("A5");
+}
+
+Test(oracle_durable, finds_a_ballot_led_by_two_processes) {
+  lead();
+  come_back(0, 1, 0, (gr_status){.promised = first_ballot});
+  trace(0, GR_TRACE_PROPOSE, first_ballot, 1);
+  expect("A4");
+}
+
+Test(oracle_durable, finds_what_the_host_applied_delivered_again) {
+  lead();
+  broadcast(0, 1);
+  choose_durably(1);
+  deliver(1, 1, 0, 1, 1);
+  sim_oracle_died(oracle, 1);
+  sim_oracle_born(oracle, 1, 1);
+  sim_oracle_restores(oracle, 1, 1, false);
+  deliver(1, 1, 0, 1, 1);
+  expect("A3");
+}
+
+Test(oracle_durable, finds_a_message_of_a_former_process_behind_those_of_the_next) {
+  lead();
+  broadcast(0, 1);
+  broadcast(0, 2);
+  choose_durably(1);
+  deliver(1, 1, 0, 1, 1);
+  come_back(0, 1, 0, (gr_status){.promised = first_ballot, .accepted = 1});
+  broadcast(0, 2);
+  deliver(1, 2, 0, 2, 1);
+  expect("A2");
+}
+
+Test(oracle_durable, finds_a_delivery_that_is_lost) {
+  lead();
+  broadcast(0, 1);
+  choose_durably(1);
+  deliver(1, 1, 0, 1, 1);
+  sim_oracle_complete(oracle, 0);
+  expect("A5");
+}
+
+Test(oracle_durable, finds_a_wiped_member_that_takes_part) {
+  sim_oracle_died(oracle, 2);
+  sim_oracle_born(oracle, 2, 1);
+  sim_oracle_restores(oracle, 2, 0, true);
+  sim_oracle_resumed(oracle, 2, &(gr_status){0});
+  trace(2, GR_TRACE_FORMED, first_ballot, 0);
+  expect("I-MEET-1");
+}

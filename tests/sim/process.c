@@ -56,14 +56,30 @@ static void draw_clock(struct sim_process *process) {
 static bool host_send(void *context, gr_member_id to, const gr_slice *parts,
                       size_t part_count) {
   struct sim_process *process = context;
+  if (process->dying) return false;
+  if (process->sim->config.durable) sim_told(process, parts);
   return sim_network_send(process->sim, process->index, (uint32_t)(to - 1), parts,
                           part_count);
+}
+
+static int host_store(void *context, gr_ticket ticket, const gr_slice *parts,
+                      size_t part_count) {
+  return sim_storage_store(context, ticket, parts, part_count);
+}
+
+static void host_sync(void *context) {
+  sim_storage_sync(context);
+}
+
+static int host_trim(void *context, gr_ticket first, gr_slice state) {
+  return sim_storage_trim(context, first, state);
 }
 
 static int host_deliver(void *context, const gr_delivery *delivery) {
   struct sim_process *process = context;
   struct simulation *sim = process->sim;
   gr_status status = {.size = sizeof(status)};
+  if (process->dying) return -1;
   gr_group_status(process->group, &status);
   sim_oracle_deliver(&sim->oracle, process->index, delivery, status.delivered + 1);
   sim_report_delivery(&sim->report, sim->now, process->index, delivery);
@@ -85,9 +101,70 @@ static void host_trace(void *context, const gr_trace_event *event) {
   if (event->kind == GR_TRACE_FORMED) sim_network_tell(sim, true);
   if (event->kind == GR_TRACE_PROPOSE || event->kind == GR_TRACE_LEADER)
     sim_faults_ambush(sim, process->index, event->kind);
+  if (sim->config.durable) sim_crashes_ambush(process, event->kind);
 }
 
 /* ---- life ---- */
+
+static gr_host host_of(struct sim_process *process) {
+  const struct sim_config *config = &process->sim->config;
+  gr_host host = {.size = sizeof(host),
+                  .context = process,
+                  .send = host_send,
+                  .deliver = host_deliver,
+                  .writable = host_writable,
+                  .trace = host_trace};
+  if (!config->durable) return host;
+  host.store = host_store;
+  host.trim = host_trim;
+  if (!config->disk.no_sync_callback) host.sync = host_sync;
+  return host;
+}
+
+/* A new process, which knows nothing yet. False if there is none. */
+static bool make_group(struct sim_process *process) {
+  struct simulation *sim = process->sim;
+  uint32_t index = process->index;
+  gr_member_id founders[SIM_MEMBERS_MAX];
+  gr_options options =
+      sim_config_options(&sim->config, index, gr_random_next(&sim->process_random) | 1,
+                         founders);
+  options.applied = sim->storages[index].applied;
+  gr_host host = host_of(process);
+  gr_allocator allocator = sim_memory_allocator(sim->memory);
+  sim_oracle_born(&sim->oracle, index, process->generation);
+  int error =
+      gr_group_new(&process->group, &options, &host, &allocator, clock_now(process));
+  if (error == GR_OK) return true;
+  sim_oracle_fail(&sim->oracle, "API", "gr_group_new: %s", gr_error_name(error));
+  process->state = SIM_DOWN;
+  return false;
+}
+
+static void free_group(struct sim_process *process) {
+  int error = gr_group_free(process->group);
+  if (error != GR_OK)
+    sim_oracle_fail(&process->sim->oracle, "API", "gr_group_free: %s",
+                    gr_error_name(error));
+  process->group = NULL;
+}
+
+/* What storage kept makes the new process the old one. */
+static bool come_back(struct sim_process *process) {
+  struct simulation *sim = process->sim;
+  sim_oracle_restores(&sim->oracle, process->index, sim->storages[process->index].applied,
+                      sim->storages[process->index].wiped);
+  if (sim_restore_refused(process)) {
+    free_group(process);
+    if (!make_group(process)) return false;
+    sim_oracle_restores(&sim->oracle, process->index,
+                        sim->storages[process->index].applied,
+                        sim->storages[process->index].wiped);
+  }
+  sim_restore(process);
+  sim_network_tell(sim, true);
+  return true;
+}
 
 void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generation) {
   struct sim_process *process = &sim->processes[index];
@@ -100,27 +177,9 @@ void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generati
                                   .burst_size = UINT32_MAX};
   process->inbox_end = &process->inbox;
   draw_clock(process);
-  gr_member_id founders[SIM_MEMBERS_MAX];
-  gr_options options =
-      sim_config_options(&sim->config, index, gr_random_next(&sim->process_random) | 1,
-                         founders);
-  gr_host host = {.size = sizeof(host),
-                  .context = process,
-                  .send = host_send,
-                  .deliver = host_deliver,
-                  .writable = host_writable,
-                  .trace = host_trace};
-  gr_allocator allocator = sim_memory_allocator(sim->memory);
-  sim_oracle_born(&sim->oracle, index, generation);
-  int error =
-      gr_group_new(&process->group, &options, &host, &allocator, clock_now(process));
-  if (error != GR_OK) {
-    sim_oracle_fail(&sim->oracle, "API", "gr_group_new: %s", gr_error_name(error));
-    process->state = SIM_DOWN;
-    return;
-  }
+  if (!make_group(process) || (sim->config.durable && !come_back(process))) return;
   /* A group of one takes part at once, before anybody could trace it. */
-  if (sim->members == 1)
+  if (sim->members == 1 && !sim->config.durable)
     sim_oracle_trace(&sim->oracle, index, &(gr_trace_event){.kind = GR_TRACE_FORMED});
   sim_process_wake(process);
 }
@@ -134,15 +193,13 @@ static void drop_inbox(struct sim_process *process) {
   process->inbox_end = &process->inbox;
 }
 
-void sim_process_crash(struct simulation *sim, uint32_t index) {
+void sim_process_crash(struct simulation *sim, uint32_t index, bool power) {
   struct sim_process *process = &sim->processes[index];
-  sim_report_note(&sim->report, sim->now, index, "CRASH");
+  sim_report_note(&sim->report, sim->now, index, power ? "LOSES POWER" : "CRASH");
   drop_inbox(process);
-  int error = gr_group_free(process->group);
-  if (error != GR_OK)
-    sim_oracle_fail(&sim->oracle, "API", "gr_group_free: %s", gr_error_name(error));
-  process->group = NULL;
+  free_group(process);
   process->state = SIM_DOWN;
+  if (sim->config.durable) sim_storage_crash(sim, index, power);
   sim_oracle_died(&sim->oracle, index);
   sim_network_tell(sim, false);
 }
@@ -270,13 +327,25 @@ static void check_spinning(struct sim_process *process) {
                     process->index + 1);
 }
 
+/* With storage: halts that its host brought about, by failing or by dying. */
+static bool may_halt(const struct sim_process *process, int error) {
+  if (process->storage_failed && error == GR_ERR_STORAGE) return true;
+  return process->dying && (error == GR_ERR_STORAGE || error == GR_ERR_HOST);
+}
+
 static void halted(struct sim_process *process) {
   struct simulation *sim = process->sim;
   const char *text;
   int error = gr_group_halt_reason(process->group, &text);
   process->state = SIM_HALTED;
   drop_inbox(process);
-  sim_oracle_halt(&sim->oracle, process->index, error, text);
+  if (may_halt(process, error)) {
+    sim_oracle_died(&sim->oracle, process->index);
+    sim_crashes_plan_restart(sim, process->index);
+  } else {
+    sim->storages[process->index].gone = true;
+    sim_oracle_halt(&sim->oracle, process->index, error, text);
+  }
   sim_network_tell(sim, false);
 }
 
@@ -293,19 +362,19 @@ static void finish_turn(struct sim_process *process) {
   process->status.size = sizeof(process->status);
   gr_group_status(process->group, &process->status);
   sim_oracle_status(&sim->oracle, process->index, &process->status);
+  if (sim->config.durable) sim_storage_turn(process);
   charge(process);
   if (process->inbox || (process->burst > 0 && !process->full)) sim_process_wake(process);
   plan_timer(process);
 }
 
-void sim_process_turn(struct simulation *sim, uint32_t index) {
-  struct sim_process *process = &sim->processes[index];
+static void take_turn(struct sim_process *process) {
+  struct simulation *sim = process->sim;
   const struct sim_config *config = &sim->config;
-  process->turn_planned = false;
-  if (process->state != SIM_UP) return;
-  check_spinning(process);
+  sim_storage_tell(process);
   take_inputs(process);
   sim_workload_turn(process);
+  if (process->checkpoint_due) sim_storage_checkpoint(process);
   if (gr_group_deadline(process->group) <= clock_now(process) ||
       sim_chance(&sim->process_random, config->odd_poll_ppm))
     gr_group_poll(process->group, sim_process_clock(process));
@@ -320,6 +389,15 @@ void sim_process_turn(struct simulation *sim, uint32_t index) {
     sim_oracle_fail(&sim->oracle, "API", "gr_group_dispatch: %s", gr_error_name(error));
   else
     finish_turn(process);
+}
+
+void sim_process_turn(struct simulation *sim, uint32_t index) {
+  struct sim_process *process = &sim->processes[index];
+  process->turn_planned = false;
+  if (process->state != SIM_UP) return;
+  check_spinning(process);
+  if (!process->dying) take_turn(process);
+  if (process->dying) sim_crashes_member(sim, index, true);
 }
 
 void sim_process_timer(struct simulation *sim, const struct sim_event *event) {

@@ -28,6 +28,7 @@ static void begin(void) {
 static void end(void) {
   sim_memory_release(sim->memory);
   sim_oracle_release(&sim->oracle);
+  sim_storage_release(sim);
   free(sim->events.heap);
   free(sim->memory);
   free(sim);

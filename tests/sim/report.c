@@ -25,7 +25,10 @@ static void print_trace(const gr_trace_event *event) {
   if (event->slot) printf(" slot %" PRIu64, event->slot);
   if (event->lane) printf(" lane %" PRIu64, event->lane);
   if (event->member) printf(" member %" PRIu64, event->member);
-  if (event->value) printf(" %s", gr_error_name((int)event->value));
+  if (event->value < 0)
+    printf(" %s", gr_error_name((int)event->value));
+  else if (event->value > 0)
+    printf(" value %" PRId64, event->value);
 }
 
 static void print_links(const struct sim_record *record) {
@@ -135,6 +138,23 @@ static double milliseconds(gr_time time) {
   return (double)time / (double)SIM_MS;
 }
 
+static void print_disk(const struct sim_config *config) {
+  const struct sim_disk_config *disk = &config->disk;
+  printf("storage  sync %.3f ms (slow: %x)%s, stalls %u, late notices %u, twice %u ppm, "
+         "states %.3f ms\n",
+         milliseconds(disk->sync_ns), disk->slow_members & ((1u << config->members) - 1),
+         disk->no_sync_callback ? ", no callback" : "", disk->stall_ppm,
+         disk->late_notice_ppm, disk->twice_notice_ppm, milliseconds(disk->trim_ns));
+  printf("         crashes: part is left %u, damage %u, ambushes %u, of all %u, stay "
+         "away %u "
+         "ppm, down %.3f ms\n",
+         disk->unknown_ppm, disk->damage_ppm, disk->ambush_ppm, disk->ambush_all_ppm,
+         disk->stay_ppm, milliseconds(disk->down_ns));
+  printf("         host: keeps %u ppm of turns in %.3f ms, a part %u, tells %u ppm\n",
+         disk->apply_ppm, milliseconds(disk->apply_ns), disk->apply_lag_ppm,
+         disk->checkpoint_ppm);
+}
+
 void sim_report_config(const struct sim_config *config) {
   const gr_options *options = &config->options;
   static const char *const delays[] = {"constant", "uniform", "exponential"};
@@ -163,6 +183,7 @@ void sim_report_config(const struct sim_config *config) {
       config->slow_members & ((1u << config->members) - 1), config->inputs_max,
       config->skip_dispatch_ppm, config->odd_poll_ppm, config->backward_ppm,
       config->clock_spread);
+  if (config->durable) print_disk(config);
   printf("load     idle %.3f ms, bursts to %u, budget %" PRIu64
          ", sizes to %u, sometimes %u, nested %u ppm\n",
          milliseconds(config->idle_ns), config->burst_max, config->budget,
@@ -178,6 +199,20 @@ void sim_report_config(const struct sim_config *config) {
 }
 
 /* ---- a failure ---- */
+
+static void print_storages(const struct simulation *sim) {
+  printf("member  boot  kept  first    last  durable  noted  synced  settled  applied\n");
+  for (uint32_t i = 0; i < sim->members; i++) {
+    const struct sim_storage *storage = &sim->storages[i];
+    const gr_status *status = &sim->processes[i].status;
+    printf("%6u  %4" PRIu64 "  %4zu  %5" PRIu64 "  %6" PRIu64 "  %7" PRIu64 "  %5" PRIu64
+           "  %6" PRIu64 "  %7" PRIu64 "  %7" PRIu64 "%s%s\n",
+           i + 1, status->boot, storage->count, storage->kept.first, storage->last,
+           storage->durable, storage->noted, status->synced, status->settled,
+           storage->applied, storage->wiped ? ", wiped" : "",
+           storage->gone ? ", gone" : "");
+  }
+}
 
 /* How far a member has each lane, and how far each is ordered there. */
 static void print_lanes(const struct sim_process *process) {
@@ -207,6 +242,7 @@ static void print_states(const struct simulation *sim) {
            status->accepted, status->chosen, status->delivered, status->log_first,
            status->seqno, process->broadcasts, status->unordered_bytes);
   }
+  if (sim->config.durable) print_storages(sim);
   for (uint32_t i = 0; i < sim->members; i++) print_lanes(&sim->processes[i]);
 }
 

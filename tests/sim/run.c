@@ -7,8 +7,13 @@
  * would hide, this shows: a core that cannot go on without somebody who is gone.) Then,
  * with nothing to do, nothing but heartbeats may be sent.
  *
+ * With storage, whoever is not gone for ever is started again first; nothing may be
+ * stored with nothing to do; and once all hosts keep everything, storage must be small
+ * again (A10).
+ *
  * The bound: 40 election timeouts of the slowest clock, and for each message that is not
- * yet delivered everywhere 4 retry timeouts, and 2 s.
+ * yet delivered everywhere 4 retry timeouts, and 2 s; with storage 4 s more, in which
+ * syncs of before come to their end.
  */
 #include "simulation.h"
 
@@ -18,9 +23,19 @@
 #define BOUND_ELECTIONS 40
 #define BOUND_RETRIES 4
 #define BOUND_LEAST (2 * SIM_SECOND)
+#define BOUND_SYNCS (4 * SIM_SECOND)
 #define IDLE_HEARTBEATS 20
+#define TRIMS 3
+#define TRIMMED_BYTES_MAX 16384 /* and four batches */
 
-enum phase { PHASE_SAFETY, PHASE_CONVERGE, PHASE_SETTLE, PHASE_IDLE, PHASE_DONE };
+enum phase {
+  PHASE_SAFETY,
+  PHASE_CONVERGE,
+  PHASE_SETTLE,
+  PHASE_IDLE,
+  PHASE_TRIM,
+  PHASE_DONE
+};
 
 struct run {
   struct simulation *sim;
@@ -29,6 +44,8 @@ struct run {
   uint32_t core;         /* as a set of bits */
   uint64_t order_before; /* length of the order when the last check was planned */
   uint64_t frames_before[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX];
+  gr_ticket stored_before[SIM_MEMBERS_MAX];
+  uint32_t trims;
   bool checked_liveness;
 };
 
@@ -43,13 +60,22 @@ static bool can_be_core(const struct simulation *sim, uint32_t index, bool begun
   return witness->live && (!begun || witness->formed != 0);
 }
 
+/* Members that have begun to take part only in part can't make the rest begin without
+ * those who died meanwhile: nothing is promised then. Where all come back, it takes all.
+ */
+static bool all_able_formed(const struct simulation *sim) {
+  for (uint32_t i = 0; i < sim->members; i++)
+    if (sim_oracle_able(&sim->oracle, i) && sim->oracle.witnesses[i].formed == 0)
+      return false;
+  return true;
+}
+
 /* A random majority of those that take part. If nobody does yet, it takes all to begin,
  * and the dead are started again. 0 if there is no majority. */
-static uint32_t choose_core(struct simulation *sim) {
-  bool begun = sim_oracle_begun(&sim->oracle);
+static uint32_t choose_core(struct simulation *sim, bool begun) {
   uint32_t able = 0, core = 0, count = 0;
   for (uint32_t i = 0; i < sim->members; i++) {
-    if (!begun && sim->processes[i].state == SIM_DOWN &&
+    if (!begun && !sim->config.durable && sim->processes[i].state == SIM_DOWN &&
         sim->processes[i].generation + 1 < SIM_GENERATIONS_MAX)
       sim_process_start(sim, i, sim->processes[i].generation + 1);
     if (can_be_core(sim, i, begun)) able++;
@@ -64,15 +90,6 @@ static uint32_t choose_core(struct simulation *sim) {
     count++;
   }
   return core;
-}
-
-/* Members that have begun to take part only in part can't make the rest begin without
- * those who died meanwhile: nothing is promised then. */
-static bool all_able_formed(const struct simulation *sim) {
-  for (uint32_t i = 0; i < sim->members; i++)
-    if (sim_oracle_able(&sim->oracle, i) && sim->oracle.witnesses[i].formed == 0)
-      return false;
-  return true;
 }
 
 /* ---- what stays broken ---- */
@@ -106,6 +123,25 @@ static void leave_rest_broken(struct run *run) {
   }
 }
 
+/* Who is not in the core may stay away for ever. */
+static void leave_rest_down(struct run *run) {
+  struct simulation *sim = run->sim;
+  for (uint32_t i = 0; i < sim->members; i++)
+    if (!in_core(run, i) && sim->processes[i].group &&
+        gr_random_below(&sim->disk_random, 3) == 0)
+      sim_process_crash(sim, i, true);
+}
+
+static void make_disks_whole(struct run *run, gr_time quick) {
+  struct sim_disk_config *disk = &run->sim->config.disk;
+  disk->slow_members &= ~run->core;
+  disk->stall_ppm = 0;
+  if (disk->sync_ns > quick) disk->sync_ns = quick;
+  if (disk->trim_ns > quick) disk->trim_ns = quick;
+  if (disk->apply_ns > quick) disk->apply_ns = quick;
+  leave_rest_down(run);
+}
+
 /* A network that is as quick as the election timeout presumes; clocks go on as they did.
  */
 static void make_whole(struct run *run) {
@@ -121,6 +157,7 @@ static void make_whole(struct run *run) {
   gr_time quick = config->options.election_timeout_ns / 64;
   if (config->delay_ns > quick) config->delay_ns = quick;
   if (config->turn_delay_ns > quick) config->turn_delay_ns = quick;
+  if (config->durable) make_disks_whole(run, quick);
   sim_network_repair(sim);
   leave_rest_broken(run);
   sim_network_tell(sim, true);
@@ -157,7 +194,8 @@ static gr_time bound(const struct run *run) {
   }
   return slowest(sim, BOUND_ELECTIONS * options->election_timeout_ns +
                           BOUND_RETRIES * options->retry_timeout_ns * messages) +
-         BOUND_LEAST + 40 * sim->config.delay_ns;
+         BOUND_LEAST + 40 * sim->config.delay_ns +
+         (sim->config.durable ? BOUND_SYNCS : 0);
 }
 
 static gr_time idle_window(const struct simulation *sim) {
@@ -173,7 +211,7 @@ static bool has_all(const struct run *run, uint32_t index) {
   for (uint32_t i = 0; i < sim->members; i++) {
     const struct sim_process *process = &sim->processes[i];
     if (!in_core(run, i)) continue;
-    if (process->burst > 0 || witness->numbers[i] < process->broadcasts) return false;
+    if (process->burst > 0 || witness->numbers[i] < process->number) return false;
   }
   return true;
 }
@@ -196,6 +234,9 @@ static bool converged(const struct run *run) {
       return false;
     /* A leader outside the core may be out of this member's reach, and does no harm. */
     if (status->leader == 0 && !odd_links(run->sim)) return false;
+    /* What anybody else ever delivered. */
+    if (sim->config.durable && sim->oracle.witnesses[i].seqno < sim->oracle.order_count)
+      return false;
   }
   return true;
 }
@@ -238,6 +279,7 @@ static void say_what_is_missing(struct run *run) {
   }
   for (uint32_t i = 0; i < sim->members; i++) {
     if (!in_core(run, i)) continue;
+    if (sim->config.durable) sim_oracle_complete(&sim->oracle, i);
     sim_oracle_fail(&sim->oracle, "A9",
                     "the core (members %x as bits) has not converged in %llu ms; its "
                     "first member delivered %llu, the order has %llu messages",
@@ -254,6 +296,8 @@ static void note_frames(struct run *run) {
   for (uint32_t from = 0; from < run->sim->members; from++)
     for (uint32_t to = 0; to < run->sim->members; to++)
       run->frames_before[from][to] = run->sim->links[from][to].frames;
+  for (uint32_t i = 0; i < run->sim->members; i++)
+    run->stored_before[i] = run->sim->storages[i].last;
 }
 
 /* A heartbeat each interval of the fastest clock, half as much again, and a few. */
@@ -277,6 +321,53 @@ static void check_idle(struct run *run) {
     sim_oracle_fail(&sim->oracle, "A9", "the core did not stay converged");
 }
 
+/* Nothing was stored, and all is durable and known to be chosen. */
+static void check_idle_storage(struct run *run) {
+  struct simulation *sim = run->sim;
+  for (uint32_t i = 0; i < sim->members; i++) {
+    const gr_status *status = &sim->processes[i].status;
+    if (!in_core(run, i)) continue;
+    if (sim->storages[i].last != run->stored_before[i])
+      sim_oracle_fail(&sim->oracle, "A9",
+                      "member %u, with nothing to do, stored %llu records", i + 1,
+                      (unsigned long long)(sim->storages[i].last -
+                                           run->stored_before[i]));
+    if (status->settled != status->chosen)
+      sim_oracle_fail(&sim->oracle, "A9",
+                      "member %u, with nothing to do, has settled slots to %llu of %llu",
+                      i + 1, (unsigned long long)status->settled,
+                      (unsigned long long)status->chosen);
+  }
+}
+
+/* ---- storage shrinks ---- */
+
+static bool core_is_all(const struct run *run) {
+  return run->core == (1u << run->sim->members) - 1;
+}
+
+/* All hosts keep all that was delivered. */
+static void checkpoint_all(struct run *run) {
+  struct simulation *sim = run->sim;
+  for (uint32_t i = 0; i < sim->members; i++) {
+    sim->storages[i].applied = sim->oracle.witnesses[i].seqno;
+    sim->processes[i].checkpoint_due = true;
+    sim_process_wake(&sim->processes[i]);
+  }
+}
+
+static void check_trimmed(struct run *run) {
+  struct simulation *sim = run->sim;
+  uint64_t most = TRIMMED_BYTES_MAX + 4 * sim->config.options.batch_bytes_max;
+  for (uint32_t i = 0; i < sim->members; i++) {
+    uint64_t bytes = sim_storage_bytes(&sim->storages[i]);
+    if (bytes > most)
+      sim_oracle_fail(&sim->oracle, "A10",
+                      "member %u needs %llu bytes of records, though all hosts keep all",
+                      i + 1, (unsigned long long)bytes);
+  }
+}
+
 /* ---- phases ---- */
 
 static void plan_check(struct simulation *sim, gr_time at) {
@@ -285,9 +376,12 @@ static void plan_check(struct simulation *sim, gr_time at) {
 
 static void begin_liveness(struct run *run) {
   struct simulation *sim = run->sim;
+  sim->faults_on = false;
+  if (sim->config.durable) sim_crashes_restart_all(sim);
+  bool begun = sim_oracle_begun(&sim->oracle);
   bool able = all_able_formed(sim);
-  run->core = choose_core(sim);
-  if (run->core == 0 || (!able && sim_oracle_begun(&sim->oracle))) {
+  run->core = choose_core(sim, sim->config.durable ? begun && able : begun);
+  if (run->core == 0 || (begun && !able && !sim->config.durable)) {
     run->phase = PHASE_DONE;
     return;
   }
@@ -297,6 +391,29 @@ static void begin_liveness(struct run *run) {
   make_whole(run);
   run->phase_ends = sim->now + bound(run);
   plan_check(sim, sim->now + CHECK_EVERY);
+}
+
+/* Ends a run, or what of it comes next. */
+static void end_idle(struct run *run) {
+  check_idle(run);
+  run->phase = PHASE_DONE;
+  if (!run->sim->config.durable) return;
+  check_idle_storage(run);
+  if (!core_is_all(run)) return;
+  run->phase = PHASE_TRIM;
+  checkpoint_all(run);
+  plan_check(run->sim, run->sim->now + idle_window(run->sim));
+}
+
+/* What one member keeps depends on what the others said they do: so, several times. */
+static void trim(struct run *run) {
+  if (++run->trims < TRIMS) {
+    checkpoint_all(run);
+    plan_check(run->sim, run->sim->now + idle_window(run->sim));
+    return;
+  }
+  check_trimmed(run);
+  run->phase = PHASE_DONE;
 }
 
 /* Whoever is left behind now counts as crashed. True if a majority of all is still in the
@@ -355,8 +472,10 @@ static void check_phase(struct run *run) {
     settle(run);
     return;
   case PHASE_IDLE:
-    check_idle(run);
-    run->phase = PHASE_DONE;
+    end_idle(run);
+    return;
+  case PHASE_TRIM:
+    trim(run);
     return;
   case PHASE_DONE:
     return;
@@ -393,6 +512,16 @@ static void handle(struct run *run, const struct sim_event *event) {
   case SIM_EVENT_RESUME:
     sim_process_resume(sim, event->member);
     return;
+  case SIM_EVENT_SYNCED:
+  case SIM_EVENT_STORED:
+  case SIM_EVENT_TRIMMED:
+  case SIM_EVENT_APPLIED:
+    sim_storage_event(sim, event);
+    return;
+  case SIM_EVENT_CRASH:
+  case SIM_EVENT_RESTART:
+    sim_crashes_event(sim, event);
+    return;
   case SIM_EVENT_CHECK:
     check_phase(run);
     return;
@@ -410,6 +539,7 @@ static void begin(struct simulation *sim, const struct sim_config *config) {
   sim->process_random.state = gr_random_next(&random);
   sim->fault_random.state = gr_random_next(&random);
   sim->load_random.state = gr_random_next(&random);
+  sim->disk_random.state = gr_random_next(&random);
   sim->faults_on = true;
   sim->met = false;
   sim->event_count = sim->turn_count = 0;
@@ -418,9 +548,10 @@ static void begin(struct simulation *sim, const struct sim_config *config) {
                    (struct sim_bounds){config->options.cache_bytes_max,
                                        config->options.unordered_bytes_max,
                                        config->options.message_bytes_max,
-                                       config->may_fall_behind});
+                                       config->may_fall_behind, config->durable});
   sim->oracle.now = sim->now;
   sim_network_begin(sim);
+  sim_storage_begin(sim);
   for (uint32_t i = 0; i < sim->members; i++) {
     sim_process_start(sim, i, 0);
     sim_workload_plan(sim, i);
@@ -441,10 +572,11 @@ static void finish(struct simulation *sim) {
     sim_oracle_digest(&sim->oracle, process->status.seqno);
     sim_oracle_digest(&sim->oracle, process->status.promised.round);
     sim_oracle_digest(&sim->oracle, process->state);
-    if (process->group) sim_process_crash(sim, i);
+    if (process->group) sim_process_crash(sim, i, false);
   }
   sim_oracle_digest(&sim->oracle, sim->event_count);
   sim_network_end(sim);
+  sim_storage_end(sim);
 }
 
 struct sim_result sim_run(struct simulation *sim, const struct sim_config *config) {

@@ -6,8 +6,12 @@
  *   events.c    what happens when
  *   network.c   frames between members, and what becomes of them
  *   process.c   members: their turns, clocks, crashes and pauses
+ *   storage.c   what their disks keep, where they have storage
+ *   restore.c   coming back from it
+ *   told.c      what their frames promise
  *   workload.c  what they broadcast
  *   faults.c    what goes wrong
+ *   crashes.c   crashes of members with storage
  *   oracle*.c   what must hold
  *   run.c       the two phases of a run, and liveness
  *   report.c    the trace, and what a failure looks like
@@ -22,6 +26,7 @@
 #include "config.h"
 #include "events.h"
 #include "report.h"
+#include "storage.h"
 
 enum sim_state { SIM_DOWN, SIM_UP, SIM_PAUSED, SIM_HALTED };
 
@@ -60,10 +65,21 @@ struct sim_process {
   gr_time resume_at;
 
   uint64_t broadcasts;
+  uint64_t number;     /* of the last of them; 0: none yet */
   uint32_t burst;      /* messages still to be broadcast now */
   uint32_t burst_size; /* of the one that was refused; UINT32_MAX: none */
   bool full;           /* waits for writable */
   gr_status status;
+
+  /* with storage */
+  bool resumed;
+  bool speaks;             /* has sent a frame */
+  bool dying;              /* crashes at the end of this call: nothing leaves any more */
+  bool storage_failed;     /* so it must halt */
+  bool checkpoint_due;
+  gr_ticket first_ticket;  /* of this process */
+  gr_ticket notices[8];    /* for its next turn */
+  size_t notice_count;
 };
 
 /* A heartbeat of a member of another group. */
@@ -84,10 +100,12 @@ struct simulation {
   struct gr_random process_random;
   struct gr_random fault_random;
   struct gr_random load_random;
+  struct gr_random disk_random;
 
   gr_time now;
   uint32_t members;
   struct sim_process processes[SIM_MEMBERS_MAX];
+  struct sim_storage storages[SIM_MEMBERS_MAX];
   struct sim_link links[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX]; /* [from][to] */
   struct sim_frame *old_frames[16];                        /* copies, to arrive again */
   bool faults_on;
@@ -137,7 +155,8 @@ void sim_network_repair(struct simulation *sim);
 /* ---- process.c ---- */
 
 void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generation);
-void sim_process_crash(struct simulation *sim, uint32_t index);
+/* `power`: its machine goes down with it. */
+void sim_process_crash(struct simulation *sim, uint32_t index, bool power);
 void sim_process_pause(struct simulation *sim, uint32_t index, gr_time lasts);
 void sim_process_resume(struct simulation *sim, uint32_t index);
 void sim_process_input(struct simulation *sim, struct sim_frame *frame);
@@ -151,6 +170,59 @@ gr_time sim_process_clock(struct sim_process *process);
 static inline bool sim_process_runs(const struct sim_process *process) {
   return process->state == SIM_UP;
 }
+
+/* ---- storage.c ---- */
+
+void sim_storage_begin(struct simulation *sim);
+void sim_storage_end(struct simulation *sim);
+void sim_storage_release(struct simulation *sim);
+/* host.store, host.sync and host.trim. */
+int sim_storage_store(struct sim_process *process, gr_ticket ticket,
+                      const gr_slice *parts, size_t part_count);
+void sim_storage_sync(struct sim_process *process);
+int sim_storage_trim(struct sim_process *process, gr_ticket first, gr_slice state);
+void sim_storage_event(struct simulation *sim, const struct sim_event *event);
+/* A notice for the process. */
+void sim_storage_stored(struct sim_process *process, gr_ticket upto);
+/* In a turn: the process hears of what storage did. */
+void sim_storage_tell(struct sim_process *process);
+/* At the end of a turn: the host may begin to keep what was delivered. */
+void sim_storage_turn(struct sim_process *process);
+/* The host tells the group what it keeps. */
+void sim_storage_checkpoint(struct sim_process *process);
+void sim_storage_crash(struct simulation *sim, uint32_t index, bool power);
+void sim_storage_wipe(struct simulation *sim, uint32_t index);
+/* What a restart would need. */
+uint64_t sim_storage_bytes(const struct sim_storage *storage);
+
+/* ---- restore.c ---- */
+
+/* Gives the process all that was kept, and resumes it. */
+void sim_restore(struct sim_process *process);
+/* True if the process was given something damaged, and is of no use any more. */
+bool sim_restore_refused(struct sim_process *process);
+
+/* ---- told.c ---- */
+
+/* A frame leaves. */
+void sim_told(struct sim_process *process, const gr_slice *parts);
+
+/* ---- crashes.c ---- */
+
+/* A member crashes, and perhaps a time is set for it to come back. */
+void sim_crashes_member(struct simulation *sim, uint32_t index, bool power);
+/* All members, or a majority of them. */
+void sim_crashes_outage(struct simulation *sim);
+void sim_crashes_majority(struct simulation *sim);
+void sim_crashes_restart(struct simulation *sim);
+void sim_crashes_wipe(struct simulation *sim);
+/* A transition at which it would hurt. */
+void sim_crashes_ambush(struct sim_process *process, enum gr_trace_kind kind);
+/* The member has halted because of its storage, or crashed: when it comes back. */
+void sim_crashes_plan_restart(struct simulation *sim, uint32_t index);
+void sim_crashes_event(struct simulation *sim, const struct sim_event *event);
+/* Whoever is not gone for ever is up again. */
+void sim_crashes_restart_all(struct simulation *sim);
 
 /* ---- workload.c ---- */
 

@@ -15,11 +15,18 @@ static uint32_t draw_size(struct simulation *sim) {
                                        UINT64_C(1));
 }
 
+/* The number that the next message must get. Those of former processes that were not
+ * delivered before this one may broadcast never are. */
+static uint64_t next_number(const struct sim_process *process) {
+  if (process->number > 0 || !process->sim->config.durable) return process->number + 1;
+  return process->sim->oracle.numbers[process->index] + 1;
+}
+
 /* A message in up to three parts, one of which may be empty. */
 static int broadcast(struct sim_process *process, uint32_t size) {
   struct simulation *sim = process->sim;
   const uint8_t *bytes = sim_content_at(sim->content, process->index, process->generation,
-                                        process->broadcasts + 1);
+                                        next_number(process));
   uint64_t first = gr_random_below(&sim->load_random, size + UINT64_C(1));
   uint64_t second = gr_random_below(&sim->load_random, size - first + 1);
   gr_slice parts[3] = {{bytes, first},
@@ -30,6 +37,8 @@ static int broadcast(struct sim_process *process, uint32_t size) {
       gr_group_broadcast(process->group, parts, 3, sim_process_clock(process), &number);
   if (error != GR_OK) return error;
   process->broadcasts++;
+  process->number = number;
+  sim->storages[process->index].broadcasts++;
   sim_oracle_broadcast(&sim->oracle, process->index, number, size);
   sim_report_broadcast(&sim->report, sim->now, process->index, number, size);
   return GR_OK;
@@ -57,9 +66,18 @@ void sim_workload_turn(struct sim_process *process) {
     process->burst--;
 }
 
+/* The member has broadcast all that it will. A process without the member's storage may
+ * begin, but is none of the group's. */
+static bool is_spent(const struct sim_process *process) {
+  const struct simulation *sim = process->sim;
+  const struct sim_storage *storage = &sim->storages[process->index];
+  if (!sim->config.durable) return process->broadcasts >= sim->config.budget;
+  return storage->broadcasts >= sim->config.budget || storage->wiped || !process->resumed;
+}
+
 void sim_workload_delivered(struct sim_process *process) {
   struct simulation *sim = process->sim;
-  if (!sim->faults_on || process->full || process->broadcasts >= sim->config.budget ||
+  if (!sim->faults_on || process->full || is_spent(process) ||
       !sim_chance(&sim->load_random, sim->config.nested_ppm))
     return;
   broadcast_next(process);
@@ -76,9 +94,7 @@ void sim_workload_burst(struct simulation *sim, uint32_t index) {
   struct sim_process *process = &sim->processes[index];
   if (!sim->faults_on) return;
   sim_workload_plan(sim, index);
-  if (process->state != SIM_UP || process->burst > 0 ||
-      process->broadcasts >= sim->config.budget)
-    return;
+  if (process->state != SIM_UP || process->burst > 0 || is_spent(process)) return;
   process->burst = (uint32_t)sim_between(&sim->load_random, 1, sim->config.burst_max);
   sim_process_wake(process);
 }

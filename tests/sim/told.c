@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a member tells others in its frames it must keep, whatever becomes of its process:
+ * read from the bytes that leave (doc/protocol.md, "Wire format"), not from the library's
+ * own account.
+ */
+#include "simulation.h"
+
+#include "base/bytes.h"
+
+enum {
+  FRAME_TYPE_AT = 7,
+  FRAME_BODY_AT = 40,
+  BALLOT_BYTES = 24,
+  MARK_BYTES = 24,
+  HEARTBEAT = 1,
+  ACCEPT = 3,
+  ACCEPTED = 4,
+  PREPARE = 7,
+  PROMISE = 8
+};
+
+static gr_ballot ballot_at(const uint8_t *bytes) {
+  return (gr_ballot){.view = gr_load_u64(bytes),
+                     .round = gr_load_u64(bytes + 8),
+                     .member = gr_load_u64(bytes + 16)};
+}
+
+/* Until its first record, which says that it is another process, is durable, a process is
+ * silent. */
+static void check_first(struct sim_process *process) {
+  struct simulation *sim = process->sim;
+  struct sim_storage *storage = &sim->storages[process->index];
+  if (!process->resumed || storage->durable < process->first_ticket)
+    sim_oracle_fail(&sim->oracle, "TOLD",
+                    "member %u sends a frame before its new boot is durable",
+                    process->index + 1);
+  process->speaks = true;
+  sim_oracle_speaks(&sim->oracle, process->index);
+}
+
+/* What is known to be chosen may stand there with an older ballot than it was accepted in
+ * later. */
+static void read_promise(struct sim_process *process, const uint8_t *body) {
+  struct sim_oracle *oracle = &process->sim->oracle;
+  gr_slot chosen = gr_load_u64(body + 24), slot = gr_load_u64(body + 40);
+  uint32_t count = gr_load_u32(body + 56);
+  const uint8_t *value = body + 60;
+  sim_oracle_told(oracle, process->index, ballot_at(body), 0);
+  sim_oracle_reports(oracle, process->index, gr_load_u64(body + 48));
+  for (; count > 0; count--, slot++) {
+    if (slot > chosen)
+      sim_oracle_reports_value(oracle, process->index, slot, ballot_at(value));
+    value += BALLOT_BYTES + 2 + MARK_BYTES * value[BALLOT_BYTES + 1];
+  }
+}
+
+void sim_told(struct sim_process *process, const gr_slice *parts) {
+  struct sim_oracle *oracle = &process->sim->oracle;
+  const uint8_t *frame = parts[0].data;
+  const uint8_t *body = frame + FRAME_BODY_AT;
+  const uint8_t *behind = body + BALLOT_BYTES; /* the ballot */
+  if (!process->speaks) check_first(process);
+  switch (frame[FRAME_TYPE_AT]) {
+  case HEARTBEAT:
+    sim_oracle_told(oracle, process->index, ballot_at(body + 1), gr_load_u64(behind + 1));
+    break;
+  case ACCEPT:
+    sim_oracle_told(oracle, process->index, ballot_at(body), gr_load_u64(behind + 40));
+    break;
+  case ACCEPTED:
+    sim_oracle_told(oracle, process->index, ballot_at(body), gr_load_u64(behind));
+    break;
+  case PROMISE:
+    read_promise(process, body);
+    break;
+  case PREPARE:
+    sim_oracle_told(oracle, process->index, ballot_at(body), 0);
+    break;
+  default:
+    break;
+  }
+}
