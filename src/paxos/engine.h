@@ -241,7 +241,7 @@ static inline gr_time gr_retry_timeout(const struct gr_paxos *p, uint32_t index)
 /* True if this member makes batches of its lane: not while those of its former boot are
  * not settled. */
 static inline bool gr_produces(const struct gr_paxos *p) {
-  return p->lanes[p->self].boot == p->roster.boot;
+  return p->storage.resumed && p->lanes[p->self].boot == p->roster.boot;
 }
 
 /* Makes a frame due to all others. */

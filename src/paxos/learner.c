@@ -172,6 +172,7 @@ static bool close_lane(struct gr_paxos *p, uint32_t index, uint64_t boot) {
   if (p->storage.resumed && tail_in_use(p, lane)) return false;
   gr_lane_reopen(lane, boot);
   p->lane_gaps[index] = (struct gr_gap){0};
+  p->storage.closed = p->delivered + 1;
   p->proposed_upto[index] = lane->ordered;
   for (uint32_t i = 0; i < p->roster.count; i++)
     p->peers[i].serving_lanes &= ~gr_memberset_one(index);

@@ -251,7 +251,9 @@ static bool offer_due(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   if (p->role != GR_ROLE_LEADER) peer->due &= ~(uint32_t)GR_DUE_TRANSFER;
   if (p->promised.member != peer->id) peer->due &= ~(uint32_t)GR_DUE_PROMISE;
   uint32_t due = p->formed ? peer->due : peer->due & GR_DUE_HEARTBEAT;
-  if (!gr_storage_promise_told(p)) /* R4: not before it is durable */
+  if (p->told.promised.round == 0)
+    due &= ~(uint32_t)GR_DUE_ACCEPTED; /* nothing to tell */
+  if (!gr_storage_promise_told(p))     /* R4: not before it is durable */
     due &= ~(uint32_t)(GR_DUE_PREPARE | GR_DUE_PROMISE);
   if (due & GR_DUE_PREPARE)
     offer_prepare(p, to, frame);

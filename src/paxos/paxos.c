@@ -140,7 +140,7 @@ static void init(struct gr_paxos *p, gr_time now) {
   init_members(p, &sizes);
   p->promised.view = p->told.promised.view = p->roster.view;
   p->log_first = p->log_end = 1;
-  p->storage.next = p->storage.next_chosen = p->storage.next_accepted = 1;
+  p->storage.next = p->storage.next_slot = 1;
   p->storage.boundary_spacing = 1;
   p->storage.resumed = !p->options.durable;
   p->leader = p->transfer_to = GR_NOBODY;

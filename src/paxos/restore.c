@@ -208,8 +208,7 @@ static void resume_storage(struct gr_paxos *p) {
   storage->boot_ticket = storage->formed_ticket = GR_TICKET_NONE;
   storage->marks = (struct gr_marks_record){p->chosen, p->log_first - 1};
   storage->settled = storage->settling = p->chosen;
-  storage->next_chosen = p->chosen + 1;
-  storage->next_accepted = p->log_end;
+  storage->next_slot = p->log_end;
   storage->resumed = true;
 }
 

@@ -116,7 +116,7 @@ void gr_storage_promised(struct gr_paxos *p) {
 
 void gr_storage_wrote(struct gr_paxos *p, gr_slot slot) {
   if (!p->roster.durable) gr_slot_at(&p->log, slot)->ticket = 0;
-  if (p->storage.next_accepted > slot) p->storage.next_accepted = slot;
+  if (p->storage.next_slot > slot) p->storage.next_slot = slot;
 }
 
 void gr_storage_poll(struct gr_paxos *p) {
@@ -139,53 +139,33 @@ static uint32_t lane_to_store(const struct gr_paxos *p,
   return p->roster.count;
 }
 
-static bool closes(const struct gr_paxos *p, const struct gr_slot_entry *entry) {
-  for (uint32_t i = 0; i < p->roster.count; i++)
-    if (gr_memberset_has(entry->lanes, i) && gr_mark_is_close(entry->marks[i]))
-      return true;
-  return false;
-}
-
-/* Moves over the chosen slots that storage has; 0 if the next can be stored only later,
- * when its batches are here, or there is none. */
-static gr_slot next_chosen_slot(struct gr_paxos *p) {
+/* The next slot to be given, in order: so what comes back is without holes too. 0 if
+ * there is none, or its batches are not here yet. */
+static gr_slot next_slot(struct gr_paxos *p) {
   struct gr_storage *storage = &p->storage;
-  while (storage->next_chosen <= p->chosen) {
-    const struct gr_slot_entry *entry = gr_slot_at(&p->log, storage->next_chosen);
-    if (entry->ticket == GR_TICKET_NONE)
-      return gr_cut_held(p, entry->lanes, entry->marks) ? storage->next_chosen : 0;
-    /* I-STO-2: a replay knows that a boot has ended before it comes upon a batch of the
-     * next one. */
-    storage->marks_forced = storage->marks_forced || closes(p, entry);
-    storage->next_chosen++;
-    if (storage->marks_forced) return 0;
+  for (; storage->next_slot < p->log_end; storage->next_slot++) {
+    const struct gr_slot_entry *entry = gr_slot_at(&p->log, storage->next_slot);
+    if (entry->ticket != GR_TICKET_NONE) continue;
+    return gr_cut_held(p, entry->lanes, entry->marks) ? storage->next_slot : 0;
   }
   return 0;
 }
 
-static gr_slot next_accepted_slot(struct gr_paxos *p) {
-  struct gr_storage *storage = &p->storage;
-  if (storage->next_accepted <= p->chosen) storage->next_accepted = p->chosen + 1;
-  for (; storage->next_accepted < p->log_end; storage->next_accepted++)
-    if (gr_slot_at(&p->log, storage->next_accepted)->ticket == GR_TICKET_NONE)
-      return storage->next_accepted;
-  return 0;
-}
-
-static gr_slot next_slot(struct gr_paxos *p) {
-  gr_slot slot = next_chosen_slot(p);
-  if (slot == 0 && !p->storage.marks_forced) slot = next_accepted_slot(p);
-  return slot;
+/* Slots that are chosen, and given. */
+static gr_slot marked(const struct gr_paxos *p) {
+  gr_slot given = p->storage.next_slot - 1;
+  return given < p->chosen ? given : p->chosen;
 }
 
 /* Marks go with other records, so that they cost no sync of their own; alone only when
  * some time has passed. What memory forgets is said before what took its place, so that a
- * replay needs no more memory. */
+ * replay needs no more memory. I-STO-2: that a boot has ended is said before the first
+ * batch of the next one. */
 static bool marks_needed(const struct gr_paxos *p, bool others_due) {
   const struct gr_storage *storage = &p->storage;
-  if (storage->marks_forced) return true;
-  if (storage->marks.chosen + 1 >= storage->next_chosen &&
-      storage->marks.forgotten + 1 >= p->log_first)
+  if (storage->marks.chosen < storage->closed && storage->closed <= marked(p))
+    return true;
+  if (storage->marks.chosen >= marked(p) && storage->marks.forgotten + 1 >= p->log_first)
     return false;
   return (others_due && !storage->marks_given) || storage->marks_due;
 }
@@ -239,8 +219,7 @@ static void encode_body(struct gr_paxos *p, struct gr_writer *writer) {
     encode_accept(p, writer);
     break;
   case GR_RECORD_MARKS:
-    storage->marking =
-        (struct gr_marks_record){storage->next_chosen - 1, p->log_first - 1};
+    storage->marking = (struct gr_marks_record){marked(p), p->log_first - 1};
     gr_marks_record_encode(writer, &storage->marking);
     break;
   case GR_RECORD_BATCH:
@@ -283,7 +262,7 @@ bool gr_paxos_record(gr_paxos *p, gr_record *record) {
 
 static void marks_recorded(struct gr_storage *storage, gr_ticket ticket) {
   storage->marks = storage->marking;
-  storage->marks_forced = storage->marks_due = false;
+  storage->marks_due = false;
   storage->marks_given = true;
   storage->marks_ticket = ticket;
   settle(storage);

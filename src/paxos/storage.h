@@ -35,14 +35,13 @@ struct gr_storage {
   bool boot_due;
   gr_ticket boot_ticket;
   gr_ticket promise_ticket;     /* of the present promise */
-  gr_slot next_chosen;          /* chosen slots below it have been given */
-  gr_slot next_accepted;        /* slots between `chosen` and it have been given */
+  gr_slot next_slot;            /* the values of slots below it have been given */
+  gr_slot closed;               /* the last slot delivered that ended a boot */
   struct gr_marks_record marks; /* as given last */
   gr_ticket marks_ticket;
-  bool marks_due;    /* give them although nothing else is due */
-  bool marks_forced; /* give them before anything else */
-  bool marks_given;  /* in this round */
-  bool round_given;  /* anything, in this round */
+  bool marks_due;   /* give them although nothing else is due */
+  bool marks_given; /* in this round */
+  bool round_given; /* anything, in this round */
 
   gr_slot settled;  /* durable with payload, and durably known as chosen, up to here */
   gr_slot settling; /* the next value of it, once this ticket is durable */
