@@ -126,6 +126,7 @@ void sim_crashes_ambush(struct sim_process *process, enum gr_trace_kind kind) {
                 kind == GR_TRACE_FORMED || kind == GR_TRACE_RESUME;
   if (seldom) ppm *= 8;
   if (!often && !seldom) return;
+  if (!process->resumed && kind != GR_TRACE_RESUME) return;
   if (!sim->faults_on || (!sim->met && !sim->config.faults_early)) return;
   if (!process->dying && sim_chance(&sim->disk_random, ppm)) strike(process);
 }

@@ -7,6 +7,9 @@
 /* Where a frame tells its type: doc/protocol.md, "Wire format". */
 #define FRAME_TYPE_AT 7
 
+/* Where a record tells its type. */
+#define RECORD_TYPE_AT 5
+
 /* ---- lines ---- */
 
 static const char *frame_name(uint64_t type) {
@@ -37,6 +40,15 @@ static void print_links(const struct sim_record *record) {
     if (record->numbers.b >> bit & 1) printf(" %u>%u", bit / 8 + 1, bit % 8 + 1);
 }
 
+static void print_store(const struct sim_record *record) {
+  static const char *const names[] = {"",      "STATE", "VIEW",   "BOOT",
+                                      "PROMISE", "BATCH", "ACCEPT", "MARKS"};
+  uint32_t type = record->store.type;
+  printf("%-11s ticket %" PRIu64, record->store.what, record->store.ticket);
+  if (type > 0 && type < sizeof(names) / sizeof(names[0]))
+    printf(" %s, %u bytes", names[type], record->store.size);
+}
+
 static void print_record(const struct sim_record *record) {
   printf("%12" PRIu64 ".%03" PRIu64 " us  ", record->at / 1000, record->at % 1000);
   if (record->member == SIM_EVERYBODY)
@@ -63,6 +75,9 @@ static void print_record(const struct sim_record *record) {
     break;
   case SIM_RECORD_LINKS:
     print_links(record);
+    break;
+  case SIM_RECORD_STORE:
+    print_store(record);
     break;
   case SIM_RECORD_NOTE:
     printf("%s", record->text);
@@ -100,6 +115,21 @@ void sim_report_frame(struct sim_report *report, gr_time at, uint32_t member,
                                     .member = member,
                                     .numbers = {type, frame->from + 1u, frame->size,
                                                 frame->damaged}});
+}
+
+void sim_report_store(struct sim_report *report, gr_time at, uint32_t member,
+                      const char *what, gr_ticket ticket,
+                      const struct sim_frame *record) {
+  if (!report->tracing) return;
+  bool typed = record && record->size > RECORD_TYPE_AT;
+  print_record(
+      &(struct sim_record){.at = at,
+                           .kind = SIM_RECORD_STORE,
+                           .member = member,
+                           .store = {.what = what,
+                                     .ticket = ticket,
+                                     .type = typed ? record->bytes[RECORD_TYPE_AT] : 0,
+                                     .size = typed ? record->size : 0}});
 }
 
 void sim_report_delivery(struct sim_report *report, gr_time at, uint32_t member,

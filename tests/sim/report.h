@@ -17,6 +17,7 @@ enum sim_record_kind {
   SIM_RECORD_DELIVERY,
   SIM_RECORD_BROADCAST,
   SIM_RECORD_LINKS,
+  SIM_RECORD_STORE,
   SIM_RECORD_NOTE
 };
 
@@ -31,6 +32,12 @@ struct sim_record {
       uint64_t a, b, c, d;
     } numbers;
     const char *text;
+    struct {
+      const char *what;
+      gr_ticket ticket;
+      uint32_t type;
+      uint32_t size;
+    } store;
   };
 };
 
@@ -48,6 +55,10 @@ void sim_report_trace(struct sim_report *report, gr_time at, uint32_t member,
                       const gr_trace_event *event);
 void sim_report_frame(struct sim_report *report, gr_time at, uint32_t member,
                       const struct sim_frame *frame);
+/* A record is stored or given back, up to a ticket is durable, or records go: `what` is
+ * static. */
+void sim_report_store(struct sim_report *report, gr_time at, uint32_t member,
+                      const char *what, gr_ticket ticket, const struct sim_frame *record);
 void sim_report_delivery(struct sim_report *report, gr_time at, uint32_t member,
                          const gr_delivery *delivery);
 void sim_report_broadcast(struct sim_report *report, gr_time at, uint32_t member,

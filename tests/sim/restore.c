@@ -12,6 +12,8 @@
 
 static int give(struct sim_process *process, gr_ticket ticket,
                 const struct sim_frame *record) {
+  struct simulation *sim = process->sim;
+  sim_report_store(&sim->report, sim->now, process->index, "restore", ticket, record);
   return gr_group_restore(process->group, ticket,
                           (gr_slice){record->bytes, record->size});
 }
@@ -95,19 +97,24 @@ bool sim_restore_refused(struct sim_process *process) {
 
 /* ---- coming back ---- */
 
+static void fail(struct sim_process *process, const char *call, int error) {
+  const char *text;
+  gr_group_halt_reason(process->group, &text);
+  sim_oracle_fail(&process->sim->oracle, "RESTORE", "member %u: %s: %s: %s",
+                  process->index + 1, call, gr_error_name(error), text);
+}
+
 void sim_restore(struct sim_process *process) {
   struct simulation *sim = process->sim;
   struct sim_storage *storage = &sim->storages[process->index];
   int error = give_all(process);
   if (error != GR_OK) {
-    sim_oracle_fail(&sim->oracle, "RESTORE", "member %u: gr_group_restore: %s",
-                    process->index + 1, gr_error_name(error));
+    fail(process, "gr_group_restore", error);
     return;
   }
   error = gr_group_resume(process->group, sim_process_clock(process));
   if (error != GR_OK) {
-    sim_oracle_fail(&sim->oracle, "RESTORE", "member %u: gr_group_resume: %s",
-                    process->index + 1, gr_error_name(error));
+    fail(process, "gr_group_resume", error);
     return;
   }
   process->resumed = true;

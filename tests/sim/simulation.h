@@ -13,7 +13,8 @@
  *   faults.c    what goes wrong
  *   crashes.c   crashes of members with storage
  *   oracle*.c   what must hold
- *   run.c       the two phases of a run, and liveness
+ *   run.c       a run from its beginning to its end
+ *   liveness.c  its second phase, without faults: progress
  *   report.c    the trace, and what a failure looks like
  *   memory.c    memory that is reused
  *

@@ -116,6 +116,7 @@ int sim_storage_store(struct sim_process *process, gr_ticket ticket,
     record.tail_bytes = parts[1].size;
   }
   keep(storage, record);
+  sim_report_store(&sim->report, sim->now, process->index, "store", ticket, record.copy);
   if (sim->config.disk.no_sync_callback) sim_storage_sync(process);
   sim_oracle_digest(&sim->oracle, ticket << 32 ^ record.copy->size);
   return 0;
@@ -187,6 +188,7 @@ static void synced(struct sim_process *process, gr_ticket upto) {
     return;
   }
   storage->durable = upto;
+  sim_report_store(&sim->report, sim->now, process->index, "durable", upto, NULL);
   give_notice(process, upto);
   sim_storage_sync(process);
 }
@@ -286,6 +288,8 @@ static void keep_state(struct simulation *sim, struct sim_storage *storage) {
 static void trimmed(struct sim_process *process) {
   struct sim_storage *storage = storage_of(process);
   keep_state(process->sim, storage);
+  sim_report_store(&process->sim->report, process->sim->now, process->index, "trimmed",
+                   storage->kept.first, NULL);
   if (!storage->waiting.state) return;
   struct sim_trim next = storage->waiting;
   storage->waiting.state = NULL;

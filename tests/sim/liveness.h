@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The phases of a run: how far it is, and what the next look at it is for.
+ */
+#ifndef SIM_LIVENESS_H
+#define SIM_LIVENESS_H
+
+#include "simulation.h"
+
+enum sim_phase {
+  SIM_PHASE_SAFETY,
+  SIM_PHASE_CONVERGE,
+  SIM_PHASE_SETTLE,
+  SIM_PHASE_IDLE,
+  SIM_PHASE_TRIM,
+  SIM_PHASE_DONE
+};
+
+struct sim_liveness {
+  struct simulation *sim;
+  enum sim_phase phase;
+  gr_time phase_ends;
+  uint32_t core;         /* as a set of bits */
+  uint64_t order_before; /* length of the order when the last check was planned */
+  uint64_t frames_before[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX];
+  gr_ticket stored_before[SIM_MEMBERS_MAX];
+  uint32_t trims;
+  bool checked;
+};
+
+/* The run's next look at itself is planned for then. */
+void sim_liveness_plan(struct simulation *sim, gr_time at);
+/* It is due. */
+void sim_liveness_check(struct sim_liveness *run);
+
+#endif
