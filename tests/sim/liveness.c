@@ -297,23 +297,39 @@ static void check_idle(struct sim_liveness *run) {
     sim_oracle_fail(&sim->oracle, "A9", "the core did not stay converged");
 }
 
-/* Nothing was stored, and all is durable and known to be chosen. */
+/* All that the members know to be chosen they can deliver again after losing power. */
+static bool settled(const struct sim_liveness *run) {
+  const struct simulation *sim = run->sim;
+  for (uint32_t i = 0; sim->config.durable && i < sim->members; i++) {
+    if (!in_core(run, i)) continue;
+    gr_status status = status_of(sim, i);
+    if (status.settled != status.chosen || status.synced != status.stored) return false;
+  }
+  return true;
+}
+
+static void say_what_is_not_settled(struct sim_liveness *run) {
+  struct simulation *sim = run->sim;
+  for (uint32_t i = 0; sim->config.durable && i < sim->members; i++) {
+    if (!in_core(run, i)) continue;
+    gr_status status = status_of(sim, i);
+    if (status.settled != status.chosen)
+      sim_oracle_fail(&sim->oracle, "A9",
+                      "member %u, with nothing to do, has settled slots to %llu of %llu",
+                      i + 1, (unsigned long long)status.settled,
+                      (unsigned long long)status.chosen);
+  }
+}
+
 static void check_idle_storage(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  for (uint32_t i = 0; i < sim->members; i++) {
-    const gr_status *status = &sim->processes[i].status;
-    if (!in_core(run, i)) continue;
-    if (sim->storages[i].last != run->stored_before[i])
+  say_what_is_not_settled(run);
+  for (uint32_t i = 0; i < sim->members; i++)
+    if (in_core(run, i) && sim->storages[i].last != run->stored_before[i])
       sim_oracle_fail(&sim->oracle, "A9",
                       "member %u, with nothing to do, stored %llu records", i + 1,
                       (unsigned long long)(sim->storages[i].last -
                                            run->stored_before[i]));
-    if (status->settled != status->chosen)
-      sim_oracle_fail(&sim->oracle, "A9",
-                      "member %u, with nothing to do, has settled slots to %llu of %llu",
-                      i + 1, (unsigned long long)status->settled,
-                      (unsigned long long)status->chosen);
-  }
 }
 
 /* Who lost its storage has been told so by all the others. */
@@ -433,10 +449,13 @@ static void converge(struct sim_liveness *run) {
   sim_liveness_plan(sim, sim->now + CHECK_EVERY);
 }
 
-/* Waits until the messages of the rest, and what is on its way, have come. */
+/* Waits until the messages of the rest, and what is on its way, have come, and storage has
+ * all. */
 static void settle(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  if (run->order_before != sim->oracle.order_count || !converged(run)) {
+  bool calm = converged(run);
+  if (run->order_before != sim->oracle.order_count || !calm || !settled(run)) {
+    if (sim->now >= run->phase_ends && calm) say_what_is_not_settled(run);
     if (sim->now >= run->phase_ends) say_what_is_missing(run);
     run->order_before = sim->oracle.order_count;
     sim_liveness_plan(sim, sim->now + idle_window(sim) / 2);

@@ -173,8 +173,7 @@ void sim_oracle_speaks(struct sim_oracle *oracle, uint32_t member);
 /* It tells a promise, and how far it has accepted in it; 0: it says nothing of that. */
 void sim_oracle_told(struct sim_oracle *oracle, uint32_t member, gr_ballot promised,
                      gr_slot accepted);
-/* It reports in a promise what it has accepted: slots before `end`, of which it knows those
- * up to `chosen` to be chosen; then a value. */
+/* It reports in a promise what it has accepted: slots before `end`, and then values. */
 void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end);
 void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,
                               gr_ballot ballot);

@@ -39,18 +39,15 @@ static void check_first(struct sim_process *process) {
   sim_oracle_speaks(&sim->oracle, process->index);
 }
 
-/* What is known to be chosen may stand there with an older ballot than it was accepted in
- * later. */
 static void read_promise(struct sim_process *process, const uint8_t *body) {
   struct sim_oracle *oracle = &process->sim->oracle;
-  gr_slot chosen = gr_load_u64(body + 24), slot = gr_load_u64(body + 40);
+  gr_slot slot = gr_load_u64(body + 40);
   uint32_t count = gr_load_u32(body + 56);
   const uint8_t *value = body + 60;
   sim_oracle_told(oracle, process->index, ballot_at(body), 0);
   sim_oracle_reports(oracle, process->index, gr_load_u64(body + 48));
   for (; count > 0; count--, slot++) {
-    if (slot > chosen)
-      sim_oracle_reports_value(oracle, process->index, slot, ballot_at(value));
+    sim_oracle_reports_value(oracle, process->index, slot, ballot_at(value));
     value += BALLOT_BYTES + 2 + MARK_BYTES * value[BALLOT_BYTES + 1];
   }
 }
