@@ -37,7 +37,7 @@ static void take_promise(struct gr_paxos *p, gr_ballot ballot) {
 static int restore_view(struct gr_paxos *p, struct gr_reader *body) {
   struct gr_view_record view;
   int error = gr_view_record_decode(body, &p->roster, p->roster.ids[p->self], &view);
-  if (error == GR_OK) take_view(p, &view);
+  if (error == GR_OK && !p->met) take_view(p, &view); /* the state may be newer */
   return error;
 }
 
@@ -45,8 +45,7 @@ static int restore_boot(struct gr_paxos *p, struct gr_reader *body) {
   uint64_t boot;
   int error = gr_boot_record_decode(body, &boot);
   if (error != GR_OK) return error;
-  if (boot < p->roster.boot) return GR_ERR_MALFORMED;
-  p->roster.boot = boot;
+  if (p->roster.boot < boot) p->roster.boot = boot; /* the state may be newer */
   return GR_OK;
 }
 
