@@ -308,6 +308,17 @@ static bool settled(const struct sim_liveness *run) {
   return true;
 }
 
+/* Storage has been given nothing since the last look. */
+static bool storage_rests(struct sim_liveness *run) {
+  bool rests = true;
+  for (uint32_t i = 0; i < run->sim->members; i++) {
+    gr_ticket last = run->sim->storages[i].last;
+    if (in_core(run, i) && last != run->stored_before[i]) rests = false;
+    run->stored_before[i] = last;
+  }
+  return rests;
+}
+
 static void say_what_is_not_settled(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   for (uint32_t i = 0; sim->config.durable && i < sim->members; i++) {
@@ -453,9 +464,9 @@ static void converge(struct sim_liveness *run) {
  * all. */
 static void settle(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  bool calm = converged(run);
+  bool calm = converged(run) && storage_rests(run);
   if (run->order_before != sim->oracle.order_count || !calm || !settled(run)) {
-    if (sim->now >= run->phase_ends && calm) say_what_is_not_settled(run);
+    if (sim->now >= run->phase_ends && converged(run)) say_what_is_not_settled(run);
     if (sim->now >= run->phase_ends) say_what_is_missing(run);
     run->order_before = sim->oracle.order_count;
     sim_liveness_plan(sim, sim->now + idle_window(sim) / 2);
