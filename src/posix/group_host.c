@@ -42,6 +42,12 @@ void gr_node_halt(struct gr_node *node, int error, const char *text) {
   node->halt_text = text;
 }
 
+void gr_node_tell_delivered(struct gr_node *node) {
+  if (!node->delivered_some) return;
+  node->delivered_some = false;
+  if (node->host.delivered) node->host.delivered(node->host.context);
+}
+
 struct gr_link *gr_node_link_of(struct gr_node *node, gr_member_id id) {
   for (size_t i = 0; i < node->link_count; i++)
     if (node->links[i].id == id) return node->links + i;
@@ -64,11 +70,16 @@ static void on_flush(void *context) {
     if (node->links + i != leader) gr_link_flush(node, node->links + i);
 }
 
+/* Whether this process broadcast it, rather than a former one of this member. */
+static bool is_own(const struct gr_node *node, const gr_delivery *delivery) {
+  return delivery->origin == node->self && node->first_number > 0 &&
+         delivery->number >= node->first_number;
+}
+
 static int on_deliver(void *context, const gr_delivery *delivery) {
   struct gr_node *node = context;
   uint64_t tag = 0;
-  if (delivery->origin == node->self &&
-      !gr_tag_ring_pop(&node->tags, delivery->number, &tag)) {
+  if (is_own(node, delivery) && !gr_tag_ring_pop(&node->tags, delivery->number, &tag)) {
     gr_node_halt(node, GR_ERR_INVARIANT,
                  "own messages were not delivered in their order");
     return -1;
@@ -99,13 +110,15 @@ static void on_trace(void *context, const gr_trace_event *event) {
 }
 
 gr_host gr_node_group_host(struct gr_node *node) {
-  return (gr_host){.size = sizeof(gr_host),
-                   .context = node,
-                   .send = on_send,
-                   .flush = on_flush,
-                   .deliver = on_deliver,
-                   .leader = on_leader,
-                   .writable = on_writable,
-                   .log = node->host.log ? on_log : NULL,
-                   .trace = node->host.trace ? on_trace : NULL};
+  gr_host host = {.size = sizeof(gr_host),
+                  .context = node,
+                  .send = on_send,
+                  .flush = on_flush,
+                  .deliver = on_deliver,
+                  .leader = on_leader,
+                  .writable = on_writable,
+                  .log = node->host.log ? on_log : NULL,
+                  .trace = node->host.trace ? on_trace : NULL};
+  gr_wal_host_add_callbacks(node, &host);
+  return host;
 }

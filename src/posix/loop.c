@@ -53,7 +53,7 @@ void gr_loop_set_timer(struct gr_node *node, gr_time due) {
 static bool is_idle(const struct gr_node *node) {
   if (atomic_load(&node->stops) || atomic_load(&node->queries.waits)) return false;
   if (node->halt_error != GR_OK) return true; /* what else comes is of no use any more */
-  if (atomic_load(&node->resolver.done) > 0) return false;
+  if (atomic_load(&node->resolver.done) > 0 || gr_wal_host_has_news(node)) return false;
   return node->group_full || gr_submit_queue_is_empty(&node->queue);
 }
 
@@ -168,6 +168,10 @@ static bool broadcast_one(struct gr_node *node, const struct gr_submission *mess
                                  node->now, &number);
   if (error == GR_ERR_FULL) node->group_full = true;
   if (error == GR_ERR_FULL || error == GR_ERR_HALTED) return false;
+  if (error == GR_OK && node->first_number == 0) {
+    node->first_number = number;
+    gr_tag_ring_begin(&node->tags, number);
+  }
   if (error != GR_OK || !gr_tag_ring_push(&node->tags, number, message->tag)) {
     gr_node_halt(node, GR_ERR_INVARIANT, "own messages were not counted one by one");
     return false;
@@ -192,9 +196,7 @@ static void dispatch(struct gr_node *node) {
     int error = gr_group_halt_reason(node->group, &text);
     gr_node_halt(node, error, text);
   }
-  if (!node->delivered_some) return;
-  node->delivered_some = false;
-  if (node->host.delivered) node->host.delivered(node->host.context);
+  gr_node_tell_delivered(node);
 }
 
 /* Silence, for the others a crash; questions are answered until gr_node_stop(). */
@@ -224,6 +226,7 @@ static void dispatch_twice(struct gr_node *node) {
 static void turn(struct gr_node *node, const struct epoll_event *events, int count) {
   for (int i = 0; i < count; i++) take_event(node, events + i);
   take_resolved(node);
+  gr_wal_host_tell(node);
   run_timers(node);
   broadcast_queued(node);
   if (node->now >= gr_group_deadline(node->group))
@@ -238,6 +241,8 @@ void *gr_loop_main(void *context) {
   struct gr_node *node = context;
   struct epoll_event events[EVENTS_MAX];
   node_of_this_thread = node;
+  gr_wal_host_restore(node);
+  if (node->halt_error != GR_OK) report_halt(node);
   while (!atomic_load(&node->stops)) {
     int count = sleep_or_look(node, events);
     if (node->halt_error == GR_OK)

@@ -24,6 +24,9 @@
 #define RECONNECT_MAX_NS_DEFAULT (UINT64_C(1000) * 1000 * 1000)
 #define SPIN_MAX_NS_DEFAULT UINT64_C(200000)
 #define SPIN_NS_MAX UINT64_C(10000000)
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define SEGMENT_BYTES_MIN (UINT64_C(64) << 10)
+#define SEGMENT_BYTES_MAX (UINT64_C(1) << 30)
 #define RECONNECT_NS_MIN (UINT64_C(1000) * 1000)
 #define RECONNECT_NS_MAX (UINT64_C(3600) * 1000 * 1000 * 1000)
 
@@ -139,6 +142,10 @@ static int check_limits(struct start *start) {
   if (options->reconnect_max_ns == 0)
     options->reconnect_max_ns = RECONNECT_MAX_NS_DEFAULT;
   if (options->spin_max_ns == 0) options->spin_max_ns = SPIN_MAX_NS_DEFAULT;
+  if (options->segment_bytes == 0) options->segment_bytes = SEGMENT_BYTES_DEFAULT;
+  if (options->segment_bytes < SEGMENT_BYTES_MIN ||
+      options->segment_bytes > SEGMENT_BYTES_MAX)
+    return fail(start, GR_ERR_INVALID, "segment_bytes is out of range: 64 KiB to 1 GiB");
   if (options->spin_max_ns > SPIN_NS_MAX)
     return fail(start, GR_ERR_INVALID, "spin_max_ns is out of range: up to 10 ms");
   if (options->submit_bytes_max < message + SUBMIT_RING_BYTES_MIN ||
@@ -179,6 +186,7 @@ static void release(struct gr_node *node) {
   gr_listener_shut(node);
   gr_incoming_bury(node);
   for (size_t i = 0; i < node->link_count; i++) gr_link_free(node, node->links + i);
+  gr_wal_close(node->wal); /* what it still writes lies in the group's cache */
   (void)gr_group_free(node->group);
   if (node->epoll >= 0) close(node->epoll);
   gr_waker_free(&node->waker);
@@ -249,6 +257,15 @@ static int make_links(struct gr_node *node, const struct start *start) {
   return GR_OK;
 }
 
+static int make_storage(struct gr_node *node, const struct start *start) {
+  const gr_node_options *options = &start->options;
+  struct gr_wal_text why;
+  node->first_number = options->data_directory ? 0 : 1;
+  int error =
+      gr_wal_host_open(node, options->data_directory, options->segment_bytes, &why);
+  return error == GR_OK ? GR_OK : fail(start, error, "%s", why.line);
+}
+
 static int make_listener(struct gr_node *node, const struct start *start) {
   struct gr_address_choices choices;
   int code = gr_address_resolve(&start->listen, false, &choices);
@@ -289,6 +306,7 @@ static int make_thread(struct gr_node *node, const struct start *start) {
 static int make(struct gr_node *node, const struct start *start) {
   take_options(node, start);
   int error = make_links(node, start);
+  if (error == GR_OK) error = make_storage(node, start);
   if (error == GR_OK) error = make_listener(node, start);
   if (error == GR_OK) error = make_loop(node, start);
   if (error != GR_OK) return error;

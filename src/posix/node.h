@@ -6,6 +6,7 @@
  *   query.c       questions of other threads, answered by the node's thread
  *   loop.c        the node's thread: wait, read, broadcast, poll, dispatch
  *   group_host.c  the callbacks that the group calls, and how a node halts
+ *   wal_host.c    durable mode: the group's storage callbacks, on the write-ahead log
  *   link.c        one outgoing connection a member: connect, hello, send
  *   incoming.c    connections that others opened: accept, hello, receive
  *
@@ -22,6 +23,7 @@
 #include "posix/resolver.h"
 #include "posix/submit_queue.h"
 #include "posix/tag_ring.h"
+#include "posix/wal.h"
 #include "posix/waker.h"
 
 #include <gr/posix.h>
@@ -109,6 +111,7 @@ struct gr_query {
   size_t capacity;
   size_t *count;
   gr_member_id member;
+  gr_seqno applied;
   int result;
   bool is_done;
   struct gr_query *next;
@@ -139,8 +142,14 @@ struct gr_node {
   size_t frame_bytes_max;
 
   gr_group *group;
-  gr_time now;     /* of this turn */
-  gr_time spin_ns; /* how long to look before sleeping, as of late */
+  struct gr_wal *wal; /* NULL: volatile */
+  gr_ticket stored;   /* what the group knows to be durable */
+  bool restored;      /* what the log held has been given back */
+  uint64_t
+      first_number; /* of the own messages of this process; 0: none was broadcast yet */
+  struct gr_wal_text halt_line; /* what halt_text points at, if it is not static */
+  gr_time now;                  /* of this turn */
+  gr_time spin_ns;              /* how long to look before sleeping, as of late */
   int epoll;
   struct gr_endpoint wakes; /* the waker's, which owns the descriptor */
   bool epoll_is_coarse;     /* the system has no epoll_pwait2() */
@@ -174,10 +183,34 @@ void gr_node_log(struct gr_node *node, enum gr_log_level level, const char *form
 /* True if a line may be written now. Says first how many could not be since the last. */
 bool gr_log_limit_pass(struct gr_node *node, struct gr_log_limit *limit);
 
-/* Stops the member at the end of the turn. The first cause counts; `text` is static. */
+/* Tells the host once that messages have been delivered, if some were since the last
+ * time. */
+void gr_node_tell_delivered(struct gr_node *node);
+
+/* Stops the member at the end of the turn. The first cause counts; `text` stays. */
 void gr_node_halt(struct gr_node *node, int error, const char *text);
 
 struct gr_link *gr_node_link_of(struct gr_node *node, gr_member_id id);
+
+/* ---- wal_host.c: nothing happens in any of them on a volatile node ---- */
+
+/* Opens the log. GR_OK, or an error with the line that says why. */
+int gr_wal_host_open(struct gr_node *node, const char *directory, uint64_t segment_bytes,
+                     struct gr_wal_text *why);
+
+/* Adds the storage callbacks. */
+void gr_wal_host_add_callbacks(const struct gr_node *node, gr_host *host);
+
+/* Gives the group back what the log holds, and lets it begin. Halts the node if that
+ * fails. */
+void gr_wal_host_restore(struct gr_node *node);
+
+/* Whether the log has anything to tell the group. Sequentially consistent: see waker.h.
+ */
+bool gr_wal_host_has_news(const struct gr_node *node);
+
+/* Tells it. */
+void gr_wal_host_tell(struct gr_node *node);
 
 /* ---- loop.c ---- */
 

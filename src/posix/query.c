@@ -102,6 +102,24 @@ static void answer_transfer(struct gr_node *node, struct gr_query *query) {
   query->result = gr_group_transfer(node->group, query->member, node->now);
 }
 
+static void answer_checkpoint(struct gr_node *node, struct gr_query *query) {
+  if (node->halt_error != GR_OK)
+    query->result = GR_ERR_HALTED;
+  else
+    query->result =
+        node->restored ? gr_group_checkpoint(node->group, query->applied) : GR_ERR_STATE;
+}
+
+/* As much as the caller's struct, which may be older, has room for. */
+static void answer_storage(struct gr_node *node, struct gr_query *query) {
+  gr_node_storage figures = {.size = *(const size_t *)query->out};
+  query->result = node->wal ? GR_OK : GR_ERR_STATE;
+  if (!node->wal) return;
+  gr_wal_measure(node->wal, &figures);
+  memcpy(query->out, &figures,
+         figures.size < sizeof(figures) ? figures.size : sizeof(figures));
+}
+
 int gr_node_status(gr_node *node, gr_status *status) {
   if (!node || !status) return GR_ERR_INVALID;
   return ask(node, &(struct gr_query){.answer = answer_status, .out = status});
@@ -126,6 +144,16 @@ int gr_node_links(gr_node *node, gr_node_link *links, size_t capacity, size_t *c
                                       .out = links,
                                       .capacity = capacity,
                                       .count = count});
+}
+
+int gr_node_checkpoint(gr_node *node, gr_seqno applied) {
+  if (!node) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_checkpoint, .applied = applied});
+}
+
+int gr_node_storage_figures(gr_node *node, gr_node_storage *figures) {
+  if (!node || !figures || figures->size < sizeof(figures->size)) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_storage, .out = figures});
 }
 
 int gr_node_transfer(gr_node *node, gr_member_id to) {

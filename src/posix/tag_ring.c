@@ -19,6 +19,10 @@ void gr_tag_ring_free(struct gr_tag_ring *tags) {
   tags->tags = NULL;
 }
 
+void gr_tag_ring_begin(struct gr_tag_ring *tags, uint64_t number) {
+  tags->ring = gr_ring_of(number, gr_ring_capacity(&tags->ring));
+}
+
 bool gr_tag_ring_reserve(struct gr_tag_ring *tags) {
   if (!gr_ring_full(&tags->ring)) return true;
   struct gr_ring larger = tags->ring;

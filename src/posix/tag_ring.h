@@ -21,6 +21,9 @@ struct gr_tag_ring {
 bool gr_tag_ring_init(struct gr_tag_ring *tags);
 void gr_tag_ring_free(struct gr_tag_ring *tags);
 
+/* The first message will be `number`, rather than 1; while none was pushed. */
+void gr_tag_ring_begin(struct gr_tag_ring *tags, uint64_t number);
+
 /* Makes room for one more. False if there is no memory. */
 bool gr_tag_ring_reserve(struct gr_tag_ring *tags);
 

@@ -179,9 +179,10 @@ static int read_segment(struct replay *replay, size_t index) {
   return damaged(replay, replay->reader.name.text, found->used, replay->out->next);
 }
 
+typedef int segment_step(struct replay *replay, size_t index);
+
 /* Runs `step` with segment `index` open. */
-static int with_segment(struct replay *replay, size_t index,
-                        int (*step)(struct replay *replay, size_t index)) {
+static int with_segment(struct replay *replay, size_t index, segment_step *step) {
   int error = gr_wal_reader_open(&replay->reader, replay->files, replay->numbers[index],
                                  replay->why);
   if (error != GR_OK) return error;
