@@ -69,6 +69,7 @@ struct sim_told {
   uint64_t boot; /* the highest that spoke */
   gr_ballot promised;
   gr_slot settled;
+  gr_slot chosen; /* as far as any of them knew */
 };
 
 /* The place of a message in the one order. */

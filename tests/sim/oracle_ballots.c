@@ -96,6 +96,7 @@ static void proposed(struct sim_oracle *oracle, uint32_t member, gr_ballot ballo
 
 static void knows_chosen(struct sim_oracle *oracle, uint32_t member, gr_slot slot) {
   oracle->witnesses[member].chosen = slot;
+  if (oracle->told[member].chosen < slot) oracle->told[member].chosen = slot;
   if (slot > oracle->chosen)
     sim_oracle_fail(oracle, "A4",
                     "member %u takes slot %llu for chosen, but no majority accepted "

@@ -83,8 +83,8 @@ void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end)
 
 void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,
                               gr_ballot ballot) {
-  /* What is known to be chosen counts as accepted in later ballots, and stays as it is. */
-  if (slot <= oracle->witnesses[member].chosen) return;
+  /* What a member ever knew to be chosen stands there in the ballot of whoever told it. */
+  if (slot <= oracle->told[member].chosen) return;
   for (uint64_t i = oracle->ballot_count; i > 0; i--) {
     const struct sim_ballot *entry = &oracle->ballots[i - 1];
     if (entry->voted[member] < slot || sim_ballot_compare(entry->ballot, ballot) <= 0)
