@@ -22,7 +22,7 @@
 #define BOUND_LEAST (2 * SIM_SECOND)
 #define BOUND_SYNCS (4 * SIM_SECOND)
 #define IDLE_HEARTBEATS 20
-#define TRIMS 1100 /* more than slots can be undecided */
+#define TRIMS 1100              /* more than slots can be undecided */
 #define TRIMMED_BYTES_MAX 16384 /* and four batches */
 
 static bool in_core(const struct sim_liveness *run, uint32_t index) {
@@ -312,13 +312,16 @@ static bool settled(const struct sim_liveness *run) {
   return true;
 }
 
-/* Storage has been given nothing since the last look. */
+/* Storage was given nothing since the last look, and made nothing durable. */
 static bool storage_rests(struct sim_liveness *run) {
   bool rests = true;
   for (uint32_t i = 0; i < run->sim->members; i++) {
-    gr_ticket last = run->sim->storages[i].last;
-    if (in_core(run, i) && last != run->stored_before[i]) rests = false;
-    run->stored_before[i] = last;
+    const struct sim_storage *storage = &run->sim->storages[i];
+    if (in_core(run, i) && (storage->last != run->stored_before[i] ||
+                            storage->noted != run->noted_before[i]))
+      rests = false;
+    run->stored_before[i] = storage->last;
+    run->noted_before[i] = storage->noted;
   }
   return rests;
 }
@@ -473,8 +476,8 @@ static void converge(struct sim_liveness *run) {
   sim_liveness_plan(sim, sim->now + CHECK_EVERY);
 }
 
-/* Waits until the messages of the rest, and what is on its way, have come, and storage has
- * all. */
+/* Waits until the messages of the rest, and what is on its way, have come, and storage
+ * has all. */
 static void settle(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   bool calm = converged(run) && storage_rests(run);

@@ -24,6 +24,7 @@ struct sim_liveness {
   uint64_t order_before; /* length of the order when the last check was planned */
   uint64_t frames_before[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX];
   gr_ticket stored_before[SIM_MEMBERS_MAX];
+  gr_ticket noted_before[SIM_MEMBERS_MAX];
   uint32_t trims;
   bool checked;
 };

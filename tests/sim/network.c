@@ -263,8 +263,8 @@ void sim_network_repair(struct simulation *sim) {
       link->cuts = 0;
       link->slow_until = 0;
       link->up_at = 0;
-      /* What a slow link still has in its queue goes with its connection, or it would hold up
-       * all that follows for as long as it was slow. */
+      /* What a slow link still has in its queue goes with its connection, or it would
+       * hold up all that follows for as long as it was slow. */
       if (sim->config.in_order) link->epoch++;
       link->free_at = link->last_at = sim->now;
     }

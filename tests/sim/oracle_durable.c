@@ -83,7 +83,8 @@ void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end)
 
 void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,
                               gr_ballot ballot) {
-  /* What a member ever knew to be chosen stands there in the ballot of whoever told it. */
+  /* What a member ever knew to be chosen stands there in the ballot of whoever told it.
+   */
   if (slot <= oracle->told[member].chosen) return;
   for (uint64_t i = oracle->ballot_count; i > 0; i--) {
     const struct sim_ballot *entry = &oracle->ballots[i - 1];

@@ -41,7 +41,7 @@ static void print_links(const struct sim_record *record) {
 }
 
 static void print_store(const struct sim_record *record) {
-  static const char *const names[] = {"",      "STATE", "VIEW",   "BOOT",
+  static const char *const names[] = {"",        "STATE", "VIEW",   "BOOT",
                                       "PROMISE", "BATCH", "ACCEPT", "MARKS"};
   uint32_t type = record->store.type;
   printf("%-11s ticket %" PRIu64, record->store.what, record->store.ticket);
