@@ -78,7 +78,8 @@ Test(error, codes_keep_their_values) {
               {GR_ERR_STALE, -44},      {GR_ERR_NO_MEMORY, -60},
               {GR_ERR_HOST, -61},       {GR_ERR_INVARIANT, -62},
               {GR_ERR_BEHIND, -63},     {GR_ERR_REPLACED, -64},
-              {GR_ERR_HALTED, -65},     {GR_ERR_SYSTEM, -66}};
+              {GR_ERR_HALTED, -65},     {GR_ERR_SYSTEM, -66},
+              {GR_ERR_STORAGE, -67},    {GR_ERR_OUTDATED, -68}};
   for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
     cr_assert_eq(pins[i].code, pins[i].published);
   }

@@ -185,7 +185,7 @@ gr_ballot rig_ballot(uint64_t round, uint32_t owner) {
 
 struct gr_cut rig_cut(uint32_t lane, uint64_t upto) {
   struct gr_cut cut = {.lanes = gr_memberset_one(lane)};
-  cut.upto[lane] = upto;
+  cut.marks[lane].upto = upto;
   return cut;
 }
 

@@ -24,8 +24,8 @@ static gr_ballot ballot_of(uint64_t round) {
 
 static struct gr_cut two_lanes(void) {
   struct gr_cut cut = {.lanes = gr_memberset_one(0) | gr_memberset_one(2)};
-  cut.upto[0] = 5;
-  cut.upto[2] = 77;
+  cut.marks[0].upto = 5;
+  cut.marks[2].upto = 77;
   return cut;
 }
 
@@ -54,7 +54,7 @@ static void sample_heartbeat(struct gr_writer *writer) {
                                    .echo = 900,
                                    .echo_age = 3,
                                    .incarnations = {1, 2, 3},
-                                   .held = {11, 12, 13}};
+                                   .held = {{0, 11}, {0, 12}, {0, 13}}};
   gr_heartbeat_encode(writer, &roster, &heartbeat);
 }
 
@@ -180,7 +180,7 @@ static bool recode_log(struct gr_reader *reader, struct gr_writer *writer) {
 }
 
 static void sample_fetch_data(struct gr_writer *writer) {
-  struct gr_fetch_data fetch = {1, 4, 9};
+  struct gr_fetch_data fetch = {.lane = 1, .from = 4, .upto = 9};
   gr_fetch_data_encode(writer, &roster, &fetch);
 }
 
@@ -291,7 +291,9 @@ static const struct spoiled spoiled[] = {
     {GR_FRAME_HEARTBEAT, 33, 8, 6, "delivered beyond chosen"},
     {GR_FRAME_HEARTBEAT, 49, 8, 0, "log begins at 0"},
     {GR_FRAME_HEARTBEAT, 81, 1, 4, "other number of members"},
-    {GR_FRAME_HEARTBEAT, 90, 8, HUGE_COUNT, "held too large"},
+    {GR_FRAME_HEARTBEAT, 82, 8, 0, "formed, and one of them is not known"},
+    {GR_FRAME_HEARTBEAT, 90, 8, 1, "lane of another boot"},
+    {GR_FRAME_HEARTBEAT, 98, 8, HUGE_COUNT, "held too large"},
     {GR_FRAME_ACCEPT, 0, 8, 2, "another view"},
     {GR_FRAME_ACCEPT, 8, 8, 0, "round 0"},
     {GR_FRAME_ACCEPT, 8, 8, HUGE_COUNT, "round too large"},
@@ -384,9 +386,10 @@ Test(paxos_frame, only_frames_of_this_group_are_opened) {
       {0, 4, 0, false, GR_ERR_CORRUPT, "checksum"},
       {8, 8, 0x1235, true, GR_ERR_FOREIGN, "tag"},
       {16, 8, 0, true, GR_ERR_MALFORMED, "incarnation 0"},
-      {24, 8, 2, true, GR_ERR_FOREIGN, "view"},
-      {32, 1, 77, false, GR_ERR_CORRUPT, "body"},
-      {32, 1, 77, true, GR_OK, "body, which is no business of the header's"},
+      {24, 8, 1, true, GR_ERR_MALFORMED, "a boot without storage"},
+      {32, 8, 2, true, GR_ERR_FOREIGN, "view"},
+      {40, 1, 77, false, GR_ERR_CORRUPT, "body"},
+      {40, 1, 77, true, GR_OK, "body, which is no business of the header's"},
   };
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     uint8_t bytes[BODY_MAX];

@@ -45,7 +45,7 @@ static void bench_open(struct bench *bench, uint64_t fragment, uint32_t blocks) 
   memset(bench->memory, 0xa5, carver.used);
   carver.used = 0;
   carve_bench(bench, &carver, blocks, batches);
-  gr_lane_init(&bench->lane, &bench->pool, batches, blocks);
+  gr_lane_init(&bench->lane, &bench->pool, batches, blocks, GR_BOOT_VOLATILE);
 }
 
 static void bench_close(struct bench *bench) {

@@ -97,7 +97,7 @@ Test(paxos_rules, r4_an_equal_ballot_is_answered_again_identically) {
   cr_assert(gr_reader_done(&body));
   cr_assert_eq(promise.count, 1);
   cr_assert_eq(value.ballot.round, 3);
-  cr_assert_eq(value.cut.upto[1], 1);
+  cr_assert_eq(value.cut.marks[1].upto, 1);
 }
 
 Test(paxos_rules, r4_a_lower_ballot_is_told_of_the_higher_one) {
@@ -243,7 +243,7 @@ Test(paxos_rules, r15_a_candidate_waits_for_the_payload_then_leads) {
   cr_assert(gr_accept_decode(&body, &rig.roster, &accept));
   cr_assert_eq(accept.slot, 1);
   cr_assert_eq(accept.start, 1);
-  cr_assert_eq(accept.cut.upto[2], 1);
+  cr_assert_eq(accept.cut.marks[2].upto, 1);
   cr_assert_eq(gr_ballot_compare(accept.ballot, ballot), 0);
 }
 
@@ -312,7 +312,7 @@ Test(paxos_rules, the_value_of_the_highest_ballot_is_proposed_again) {
 Test(paxos_rules, r18_what_anybody_holds_is_fetched_from_who_reports_it) {
   open_met(3);
   struct gr_heartbeat heartbeat = rig_beat_of(&rig);
-  heartbeat.held[2] = 3; /* of member 2's lane, and member 2 says nothing of it */
+  heartbeat.held[2].upto = 3; /* of member 2's lane, and member 2 says nothing of it */
   cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
   rig_pass(&rig, TEST_MS);
   cr_assert_null(rig_heard(&rig, 1, GR_FRAME_FETCH_DATA), "it may be on its way");
@@ -492,12 +492,27 @@ Test(paxos_rules, a_formed_member_knows_no_second_process_of_a_founder) {
 Test(paxos_rules, frames_before_the_meeting_are_as_if_lost) {
   rig_open(&rig, 3, 0);
   struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+  heartbeat.formed = false;
   cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
   cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 1), 1), GR_ERR_STALE);
   rig_turn(&rig);
   cr_assert_null(rig_heard(&rig, 1, GR_FRAME_PROMISE));
   cr_assert_eq(rig_status(&rig).role, GR_ROLE_FORMING);
   cr_assert_eq(rig_status(&rig).promised.round, 0);
+}
+
+/* Who has met all founders, this one among them, knows whom it is to know: nobody need be
+ * waited for who may be gone by now. */
+Test(paxos_rules, a_formed_member_tells_another_whom_to_know) {
+  rig_open(&rig, 3, 0);
+  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+  cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
+  cr_assert_eq(rig_status(&rig).role, GR_ROLE_FOLLOWER);
+  cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 2), 1), GR_OK);
+  struct gr_writer writer = rig_begin(&rig, 2, GR_FRAME_PREPARE);
+  gr_prepare_encode(&writer, &(struct gr_prepare){rig_ballot(4, 2), 1});
+  gr_store_u64(rig.frame + 16, 8002); /* a process that it did not name */
+  cr_assert_eq(rig_end(&rig, 2, &writer), GR_ERR_STALE);
 }
 
 Test(paxos_rules, who_is_left_behind_halts) {
