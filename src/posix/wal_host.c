@@ -72,12 +72,18 @@ static void report_log(struct gr_node *node) {
               figures.restore_time / 1000000);
 }
 
-/* A group that has halted itself, when a callback failed for example, knows best why. */
+/* A record that is refused is named by the log; a callback that failed, by the group. */
 static void halt(struct gr_node *node, int error) {
-  const char *text = node->halt_line.line;
-  int reason = gr_group_halt_reason(node->group, &text);
-  gr_node_halt(node, reason == GR_OK ? error : reason,
-               reason == GR_OK ? node->halt_line.line : text);
+  const char *reason = NULL;
+  const int cause = gr_group_halt_reason(node->group, &reason);
+  if (error == GR_ERR_HALTED) {
+    gr_node_halt(node, cause, reason);
+    gr_node_log(node, GR_LOG_ERROR, "%s", reason);
+    return;
+  }
+  gr_node_halt(node, error, node->halt_line.line);
+  if (cause != GR_OK) /* else loop.c says it */
+    gr_node_log(node, GR_LOG_ERROR, "%s: %s", node->halt_text, reason);
 }
 
 void gr_wal_host_restore(struct gr_node *node) {

@@ -94,9 +94,16 @@ static void on_log(void *context, enum gr_log_level level, const char *text) {
 
 static void on_halted(void *context, int error, const char *text) {
   struct witness *witness = context;
-  (void)text;
   pthread_mutex_lock(&witness->mutex);
   witness->halted = error;
+  snprintf(witness->halt_text, sizeof(witness->halt_text), "%s", text);
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+static void on_restored(void *context) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->restored = witness->count + 1;
   pthread_mutex_unlock(&witness->mutex);
 }
 
@@ -120,30 +127,49 @@ int cluster_start_one(struct cluster *cluster, size_t index, char *text,
                       size_t text_size) {
   struct witness *witness = cluster->witnesses + index;
   gr_options group = cluster->group;
+  char directory[128];
   group.self = index + 1;
+  group.applied = witness->seqno;
+  snprintf(directory, sizeof(directory), "%s/%zu", cluster->directory, index + 1);
   gr_node_options options = {.size = sizeof(options),
                              .group = &group,
                              .members = cluster->members,
-                             .member_count = MEMBERS,
-                             .submit_bytes_max = cluster->submit_bytes_max};
+                             .member_count = cluster->count ? cluster->count : MEMBERS,
+                             .submit_bytes_max = cluster->submit_bytes_max,
+                             .data_directory = cluster->directory ? directory : NULL,
+                             .segment_bytes = cluster->segment_bytes};
   const gr_node_host host = {.size = sizeof(host),
                              .context = witness,
                              .deliver = on_deliver,
                              .delivered = on_delivered,
                              .leader = on_leader,
                              .log = on_log,
-                             .halted = on_halted};
+                             .halted = on_halted,
+                             .restored = on_restored};
   return gr_node_start(&witness->node, &options, &host, text, text_size);
 }
 
 void cluster_start(struct cluster *cluster) {
-  for (size_t i = 0; i < MEMBERS; i++) {
+  for (size_t i = 0; i < (cluster->count ? cluster->count : MEMBERS); i++) {
     char text[256];
     int error = cluster_start_one(cluster, i, text, sizeof(text));
     if (error == GR_OK) continue;
     fprintf(stderr, "start of member %zu: %s\n", i + 1, text);
     abort();
   }
+}
+
+void witness_reset(struct witness *witness, gr_seqno applied) {
+  witness->count = 0;
+  witness->seqno = applied;
+  witness->halted = GR_OK;
+  witness->restored = 0;
+  witness->log_used = 0;
+}
+
+void cluster_stop_one(struct cluster *cluster, size_t index) {
+  gr_node_stop(cluster->witnesses[index].node);
+  cluster->witnesses[index].node = NULL;
 }
 
 void cluster_stop(struct cluster *cluster) {
@@ -165,6 +191,16 @@ size_t deliveries(struct witness *witness) {
 bool await_deliveries(struct witness *witness, size_t count) {
   for (gr_time end = gr_posix_now() + PATIENCE_NS; gr_posix_now() < end; sleep_ms(1))
     if (deliveries(witness) >= count) return true;
+  return false;
+}
+
+bool await_halt(struct witness *witness) {
+  for (gr_time end = gr_posix_now() + PATIENCE_NS; gr_posix_now() < end; sleep_ms(1)) {
+    pthread_mutex_lock(&witness->mutex);
+    bool halted = witness->halted != GR_OK;
+    pthread_mutex_unlock(&witness->mutex);
+    if (halted) return true;
+  }
   return false;
 }
 

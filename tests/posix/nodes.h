@@ -33,6 +33,8 @@ struct witness {
   bool gap; /* a seqno was not the one that follows */
   gr_member_id leader;
   int halted;
+  char halt_text[512];
+  size_t restored; /* records when host.restored was called, and 1; 0: it was not */
   int deliver_answer;
   char log[LOG_BYTES];
   size_t log_used;
@@ -44,6 +46,9 @@ struct cluster {
   struct witness witnesses[MEMBERS];
   gr_options group; /* for all; `self` is set for each */
   uint64_t submit_bytes_max;
+  size_t count;          /* of the members; 0: all */
+  const char *directory; /* durable mode: the members' directories are in it */
+  uint64_t segment_bytes;
 };
 
 /* Fills in the members 1..3 at free ports of `host` ("127.0.0.1", "[::1]"). */
@@ -53,11 +58,21 @@ void cluster_init(struct cluster *cluster, const char *host);
 int cluster_start_one(struct cluster *cluster, size_t index, char *text,
                       size_t text_size);
 
+/* Forgets what the witness saw; the node that starts next has applied all up to
+ * `applied`. */
+void witness_reset(struct witness *witness, gr_seqno applied);
+
+/* Stops one; what its witness saw stays. */
+void cluster_stop_one(struct cluster *cluster, size_t index);
+
 void cluster_start(struct cluster *cluster);
 void cluster_stop(struct cluster *cluster);
 
 /* Waits until `index` has `count` deliveries; false after 60 s. */
 bool await_deliveries(struct witness *witness, size_t count);
+
+/* Waits until the node has halted; false after 60 s. */
+bool await_halt(struct witness *witness);
 
 /* Waits until `text` is in the log; false after 60 s. */
 bool await_log(struct witness *witness, const char *text);

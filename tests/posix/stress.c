@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Three nodes, several producer threads each, threads that ask, and an end in the middle
- * of it all; made to be run under ThreadSanitizer, without Criterion, which does not
- * start there. It verifies one total order, the order of each producer, and that every
- * message that was taken before the close is delivered exactly once, everywhere.
+ * Three nodes, volatile and durable, several producer threads each, threads that ask, and
+ * an end in the middle of it all; made to be run under ThreadSanitizer, without
+ * Criterion, which does not start there. It verifies one total order, the order of each
+ * producer, and that every message that was taken before the close is delivered exactly
+ * once, everywhere.
  *
  * usage: stress [rounds] [messages per producer]
  */
@@ -28,6 +29,7 @@ struct producer {
 
 static struct cluster cluster;
 static struct producer producers[MEMBERS * PRODUCERS];
+static char directory[64]; /* of the durable nodes of this run */
 static _Atomic bool over;
 
 #define REQUIRE(condition, ...)                                                          \
@@ -132,16 +134,27 @@ static size_t join_producers(void) {
 }
 
 /* With the smallest queue, so that it is full most of the time and producers wait. */
-static void init_cluster(void) {
+static void init_cluster(bool durable) {
   cluster_init(&cluster, "127.0.0.1");
+  snprintf(directory, sizeof(directory), "/tmp/stress-XXXXXX");
+  if (durable) REQUIRE(mkdtemp(directory), "directory");
+  cluster.directory = durable ? directory : NULL;
+  cluster.segment_bytes = 4 << 20;
   cluster.submit_bytes_max = cluster.group.message_bytes_max + (64 << 10);
+}
+
+static void end_cluster(void) {
+  char command[128];
+  cluster_stop(&cluster);
+  snprintf(command, sizeof(command), "rm -r %s", directory);
+  if (cluster.directory) REQUIRE(system(command) == 0, "%s", command);
 }
 
 /* All that was taken must come, everywhere, before the nodes stop; if `cut_short`, the
  * nodes are closed while the producers are at it. */
-static void run(uint64_t count, bool cut_short) {
+static void run(uint64_t count, bool cut_short, bool durable) {
   pthread_t askers[ASKERS];
-  init_cluster();
+  init_cluster(durable);
   cluster_start(&cluster);
   atomic_store(&over, false);
   for (size_t i = 0; i < ASKERS; i++)
@@ -163,15 +176,15 @@ static void run(uint64_t count, bool cut_short) {
   for (size_t m = 0; m < MEMBERS; m++)
     REQUIRE(deliveries(cluster.witnesses + m) == taken, "more than was taken");
   check_orders();
-  printf("%zu messages, each once, in one order%s\n", taken,
-         cut_short ? ", closed midway" : "");
-  cluster_stop(&cluster);
+  printf("%s: %zu messages, each once, in one order%s\n",
+         durable ? "durable" : "volatile", taken, cut_short ? ", closed midway" : "");
+  end_cluster();
 }
 
 /* Stops the nodes while all is on its way: nothing to verify but the order so far, and
  * that nothing is touched that is gone. */
-static void run_and_stop(void) {
-  init_cluster();
+static void run_and_stop(bool durable) {
+  init_cluster(durable);
   cluster_start(&cluster);
   start_producers(UINT64_MAX);
   REQUIRE(await_deliveries(cluster.witnesses, MIDWAY), "only %zu",
@@ -183,8 +196,8 @@ static void run_and_stop(void) {
     cluster.witnesses[m].node = NULL;
   }
   check_orders();
-  printf("stopped midway\n");
-  cluster_stop(&cluster);
+  printf("%s: stopped midway\n", durable ? "durable" : "volatile");
+  end_cluster();
 }
 
 int main(int argc, char **argv) {
@@ -192,9 +205,11 @@ int main(int argc, char **argv) {
   unsigned long count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1500;
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (unsigned long i = 0; i < rounds; i++) {
-    run(count, false);
-    run(0, true);
-    run_and_stop();
+    for (int durable = 0; durable < 2; durable++) {
+      run(count, false, durable);
+      run(0, true, durable);
+      run_and_stop(durable);
+    }
   }
   return 0;
 }
