@@ -9,6 +9,7 @@
  *     kind 1         the same, with the checksum put right
  *     kind 2         a sealed batch: lane u8, seq u64, messages u16, entries ...
  *     kind 3 to 14   a frame of type kind - 2, with this body
+ *     128 more       the same, in a group with storage: with boots
  */
 #include "frame_check.h"
 #include "fuzz.h"
@@ -18,15 +19,22 @@
 #define BODY_BYTES_MAX 8192
 #define TYPE_OFFSET 7 /* in a header */
 
-enum kind { KIND_RAW, KIND_CHECKSUM, KIND_BATCH, KIND_TYPES, KIND_COUNT = 15 };
+enum kind {
+  KIND_RAW,
+  KIND_CHECKSUM,
+  KIND_BATCH,
+  KIND_TYPES,
+  KIND_COUNT = 15,
+  KIND_DURABLE = 0x80
+};
 
-static const struct gr_roster roster = {.tag = 0x6772,
-                                        .view = 1,
-                                        .incarnation = 7,
-                                        .count = 3,
-                                        .ids = {1, 2, 9},
-                                        .message_bytes_max = 4096,
-                                        .batch_bytes_max = 1088};
+static struct gr_roster roster = {.tag = 0x6772,
+                                  .view = 1,
+                                  .incarnation = 7,
+                                  .count = 3,
+                                  .ids = {1, 2, 9},
+                                  .message_bytes_max = 4096,
+                                  .batch_bytes_max = 1088};
 
 /* Frames as they are, or with the checksum put right. */
 static size_t make_raw(uint8_t *frame, struct fuzz_input body, bool repair) {
@@ -81,7 +89,10 @@ static void check_damage(uint8_t *frame, size_t size, uint16_t damage) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fuzz_input input = {data, size};
-  unsigned kind = fuzz_u8(&input) % KIND_COUNT;
+  unsigned kind = fuzz_u8(&input);
+  roster.durable = (kind & KIND_DURABLE) != 0;
+  roster.boot = roster.durable ? 3 : GR_BOOT_VOLATILE;
+  kind = (kind & ~(unsigned)KIND_DURABLE) % KIND_COUNT;
   uint16_t damage = fuzz_u16(&input);
   struct fuzz_input body = fuzz_take(&input, BODY_BYTES_MAX);
   uint8_t *made =

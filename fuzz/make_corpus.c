@@ -29,7 +29,7 @@ static const struct gr_roster roster = {.tag = 0x6772,
                                         .message_bytes_max = 4096,
                                         .batch_bytes_max = 1088};
 static const gr_ballot ballot = {1, 2, 9};
-static const struct gr_cut cut = {.lanes = 5, .upto = {4, 0, 6}};
+static const struct gr_cut cut = {.lanes = 5, .marks = {{0, 4}, {0, 0}, {0, 6}}};
 
 static void save(const char *folder, const char *target, const char *name,
                  const struct gr_writer *seed) {
@@ -70,7 +70,7 @@ static void make_marks(const char *folder, uint8_t *bytes) {
                                    .echo = 900,
                                    .echo_age = 30,
                                    .incarnations = {7, 8, 9},
-                                   .held = {4, 5, 6}};
+                                   .held = {{0, 4}, {0, 5}, {0, 6}}};
   gr_heartbeat_encode(&seed, &roster, &heartbeat);
   save(folder, "decode_frame", "heartbeat", &seed);
   seed = body_seed(bytes, GR_FRAME_ACCEPTED);
@@ -87,6 +87,31 @@ static void make_marks(const char *folder, uint8_t *bytes) {
                              .cut = cut};
   gr_accept_encode(&seed, &roster, &accept);
   save(folder, "decode_frame", "accept", &seed);
+}
+
+/* What a group with storage adds: boots, and the CLOSE of one. */
+static void make_boots(const char *folder, uint8_t *bytes) {
+  struct gr_roster durable = roster;
+  durable.durable = true;
+  durable.boot = 3;
+  struct gr_cut close = {.lanes = 7, .marks = {{2, 4}, {3, 0}, {1, 6}}};
+  struct gr_writer seed = frame_seed(bytes, 0x80 | (GR_FRAME_ACCEPT + 2));
+  struct gr_accept accept = {.ballot = ballot, .slot = 10, .start = 10, .chosen = 9};
+  accept.cut = close;
+  gr_accept_encode(&seed, &durable, &accept);
+  save(folder, "decode_frame", "accept-close", &seed);
+  seed = frame_seed(bytes, 0x80 | (GR_FRAME_HEARTBEAT + 2));
+  struct gr_heartbeat heartbeat = {.formed = true,
+                                   .promised = ballot,
+                                   .log_first = 1,
+                                   .incarnations = {7, 8, 9},
+                                   .held = {{2, 4}, {3, 0}, {1, 6}}};
+  gr_heartbeat_encode(&seed, &durable, &heartbeat);
+  save(folder, "decode_frame", "heartbeat-boots", &seed);
+  seed = frame_seed(bytes, 0x80 | (GR_FRAME_FETCH_DATA + 2));
+  struct gr_fetch_data fetch = {.lane = 1, .boot = 2, .from = 4, .upto = 6};
+  gr_fetch_data_encode(&seed, &durable, &fetch);
+  save(folder, "decode_frame", "fetch-data-boot", &seed);
 }
 
 static void make_elections(const char *folder, uint8_t *bytes) {
@@ -125,7 +150,8 @@ static void make_runs(const char *folder, uint8_t *bytes) {
   gr_fetch_log_encode(&seed, 9);
   save(folder, "decode_frame", "fetch-log", &seed);
   seed = body_seed(bytes, GR_FRAME_FETCH_DATA);
-  gr_fetch_data_encode(&seed, &roster, &(struct gr_fetch_data){1, 4, 6});
+  gr_fetch_data_encode(&seed, &roster,
+                       &(struct gr_fetch_data){.lane = 1, .from = 4, .upto = 6});
   save(folder, "decode_frame", "fetch-data", &seed);
 }
 
@@ -341,6 +367,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   make_marks(argv[1], bytes);
+  make_boots(argv[1], bytes);
   make_elections(argv[1], bytes);
   make_runs(argv[1], bytes);
   make_batches(argv[1], bytes);

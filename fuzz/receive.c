@@ -142,7 +142,8 @@ static struct gr_cut near_cut(struct run *run, struct fuzz_input *input) {
   size_t count;
   gr_group_members(run->group, member, MEMBERS, &count);
   for (uint32_t i = 0; i < MEMBERS; i++)
-    if (gr_memberset_has(cut.lanes, i)) cut.upto[i] = near(input, member[i].held + 3);
+    if (gr_memberset_has(cut.lanes, i))
+      cut.marks[i].upto = near(input, member[i].held + 3);
   return cut;
 }
 
@@ -164,7 +165,7 @@ static void write_heartbeat(struct run *run, struct fuzz_input *input, gr_member
   heartbeat.echo_age = near(input, 4);
   for (uint32_t i = 0; i < MEMBERS; i++) {
     heartbeat.incarnations[i] = i + 1 == SELF ? run->roster.incarnation : i + 1;
-    heartbeat.held[i] = near(input, run->next_seq[i] + 3);
+    heartbeat.held[i].upto = near(input, run->next_seq[i] + 3);
   }
   gr_heartbeat_encode(writer, &run->roster, &heartbeat);
 }
