@@ -213,7 +213,8 @@ static void make_framing(const char *folder, uint8_t *bytes) {
 
 /* ---- options ---- */
 
-static void make_options(const char *folder, uint8_t *bytes, bool smallest) {
+static void make_options(const char *folder, uint8_t *bytes, bool smallest,
+                         bool durable) {
   gr_options options = {.size = sizeof(options), .group_id = {{1}}, .self = 2, .seed = 3};
   if (smallest) {
     options.message_bytes_max = 1024;
@@ -222,12 +223,14 @@ static void make_options(const char *folder, uint8_t *bytes, bool smallest) {
     options.log_slots_max = 4096;
     options.cache_bytes_max = UINT64_C(3) * 1024 * 200;
   }
+  options.durable = durable;
   struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
   gr_write_u16(&seed, (uint16_t)sizeof(options));
   gr_write_u8(&seed, 3);
   gr_write_bytes(&seed, "\1\2\3", 3);
   gr_write_bytes(&seed, &options, sizeof(options));
-  save(folder, "options", smallest ? "smallest" : "standard", &seed);
+  const char *name = smallest ? "smallest" : "standard";
+  save(folder, "options", durable ? "durable" : name, &seed);
 }
 
 /* ---- gr-kv ---- */
@@ -373,8 +376,9 @@ int main(int argc, char **argv) {
   make_batches(argv[1], bytes);
   make_hellos(argv[1], bytes);
   make_framing(argv[1], bytes);
-  make_options(argv[1], bytes, false);
-  make_options(argv[1], bytes, true);
+  make_options(argv[1], bytes, false, false);
+  make_options(argv[1], bytes, true, false);
+  make_options(argv[1], bytes, true, true);
   make_resp(
       argv[1], bytes, "arrays",
       "*2\r\n$3\r\nGET\r\n$1\r\na\r\n*0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$0\r\n\r\n");

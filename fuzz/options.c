@@ -47,6 +47,17 @@ static int never_deliver(void *context, const gr_delivery *delivery) {
   return 0;
 }
 
+static int never_store(void *context, gr_ticket ticket, const gr_slice *parts,
+                       size_t part_count) {
+  (void)context, (void)ticket, (void)parts, (void)part_count;
+  return -1;
+}
+
+static int never_trim(void *context, gr_ticket first, gr_slice state) {
+  (void)context, (void)first, (void)state;
+  return -1;
+}
+
 /* What was refused cannot be made into a member either. */
 static void check_refused(const gr_options *options, int error) {
   gr_group *group;
@@ -63,11 +74,13 @@ static void check_member(const gr_options *options) {
   struct memory memory = {.announced = footprint};
   gr_allocator allocator = {&memory, allocate, release};
   gr_host host = {.size = sizeof(host), .send = never_send, .deliver = never_deliver};
+  if (options->durable) host.store = never_store, host.trim = never_trim;
   gr_group *group;
   FUZZ_CHECK(gr_group_new(&group, options, &host, &allocator, 1) == GR_OK,
              "good options make a member");
   FUZZ_CHECK(memory.announced == 0, "it takes exactly the memory announced");
-  FUZZ_CHECK(gr_group_dispatch(group) == GR_OK, "it runs");
+  FUZZ_CHECK(gr_group_dispatch(group) == (options->durable ? GR_ERR_STATE : GR_OK),
+             "it runs, once it has come back");
   FUZZ_CHECK(gr_group_free(group) == GR_OK, "it ends");
   FUZZ_CHECK(memory.announced == footprint, "it gives its memory back");
 }
@@ -127,7 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memset(bytes, 0, memory_size);
   struct fuzz_input rest = fuzz_take(&input, struct_size);
   if (rest.left > 0) memcpy(bytes, rest.at, rest.left);
-  /* The pointer, the count and the size are the only ones that must be true. */
+  /* The pointer, the count and the size are the only ones that must be true, and a
+   * truth value one. */
   gr_options *options = (gr_options *)(void *)bytes;
   memcpy(bytes, &struct_size, sizeof(struct_size));
   const gr_member_id *pointer = founder_count > 0 ? founders : NULL;
@@ -141,6 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   if (struct_size >= count_at + sizeof(founder_count))
     memcpy(bytes + count_at, &founder_count, sizeof(founder_count));
+  size_t durable_at = offsetof(gr_options, durable);
+  if (struct_size > durable_at) bytes[durable_at] &= 1;
   uint8_t *before = fuzz_allocate(memory_size);
   memcpy(before, bytes, memory_size);
   const char *field = "x";
