@@ -134,7 +134,7 @@ void kv_run_config(struct kv_session *session, const struct kv_request *request,
   snprintf(clients, sizeof(clients), "%u", options->clients_max);
   snprintf(bulk, sizeof(bulk), "%llu", (unsigned long long)options->message_bytes_max);
   const char *const settings[][2] = {{"save", ""},
-                                     {"appendonly", "no"},
+                                     {"appendonly", options->data_path ? "yes" : "no"},
                                      {"databases", "1"},
                                      {"maxclients", clients},
                                      {"proto-max-bulk-len", bulk}};

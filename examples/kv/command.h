@@ -26,6 +26,8 @@ struct kv_command {
   int first_key;
   int last_key;
   int key_step;
+
+  bool while_loading; /* needs neither the store nor the group */
 };
 
 /* The command that the request names, with as many words as it needs; else NULL, and the

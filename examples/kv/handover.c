@@ -32,9 +32,7 @@ struct kv_handover {
   pthread_cond_t room;
   struct kv_buffer published;
   bool yielding;
-  bool halted;
-  int halt_error;
-  char halt_text[KV_HALT_TEXT_MAX];
+  struct kv_handover_state state;
 };
 
 struct kv_handover *kv_handover_new(size_t bytes_max) {
@@ -106,35 +104,42 @@ bool kv_handover_publish(struct kv_handover *handover) {
   return added;
 }
 
+bool kv_handover_restored(struct kv_handover *handover) {
+  if (!kv_handover_publish(handover)) return false;
+  pthread_mutex_lock(&handover->lock);
+  handover->state.restored = true;
+  pthread_mutex_unlock(&handover->lock);
+  wake(handover);
+  return true;
+}
+
+static void set_halted(struct kv_handover_state *state, int error, const char *text) {
+  state->halted = true;
+  state->error = error;
+  snprintf(state->text, sizeof(state->text), "%s", text);
+}
+
 void kv_handover_halt(struct kv_handover *handover, int error, const char *text) {
   pthread_mutex_lock(&handover->lock);
-  handover->halted = true;
-  handover->halt_error = error;
-  snprintf(handover->halt_text, sizeof(handover->halt_text), "%s", text);
+  set_halted(&handover->state, error, text);
   pthread_mutex_unlock(&handover->lock);
   wake(handover);
 }
 
-bool kv_handover_take(struct kv_handover *handover, struct kv_buffer *batch, int *error,
-                      char text[KV_HALT_TEXT_MAX]) {
+void kv_handover_take(struct kv_handover *handover, struct kv_buffer *batch,
+                      struct kv_handover_state *state) {
   uint64_t times;
   if (read(handover->event_fd, &times, sizeof(times)) < 0 && errno != EAGAIN) {
-    *error = GR_ERR_SYSTEM;
-    snprintf(text, KV_HALT_TEXT_MAX, "reading an eventfd failed: %s", strerror(errno));
-    return true;
+    set_halted(state, GR_ERR_SYSTEM, "reading an eventfd failed");
+    return;
   }
   pthread_mutex_lock(&handover->lock);
   struct kv_buffer swap = handover->published;
   handover->published = *batch;
   *batch = swap;
-  bool halted = handover->halted;
-  if (halted) {
-    *error = handover->halt_error;
-    memcpy(text, handover->halt_text, KV_HALT_TEXT_MAX);
-  }
+  *state = handover->state;
   pthread_cond_signal(&handover->room);
   pthread_mutex_unlock(&handover->lock);
-  return halted;
 }
 
 bool kv_handover_next(const struct kv_buffer *batch, size_t *at,

@@ -18,7 +18,15 @@
 #include <gr/posix.h>
 
 /* Room for why a node halted. */
-#define KV_HALT_TEXT_MAX 256
+#define KV_HALT_TEXT_MAX 1024
+
+/* How the node is, once all before it has been taken. */
+struct kv_handover_state {
+  bool restored; /* what comes now is no repetition of what the node's log held */
+  bool halted;   /* nothing comes any more */
+  int error;     /* why it halted */
+  char text[KV_HALT_TEXT_MAX];
+};
 
 struct kv_handover;
 
@@ -45,14 +53,17 @@ bool kv_handover_add(struct kv_handover *handover, const gr_delivery *delivery,
 /* On the node's thread: publishes what was added. False: out of memory. */
 bool kv_handover_publish(struct kv_handover *handover);
 
+/* On the node's thread: what the node's log held has been added, and is published. False:
+ * out of memory. */
+bool kv_handover_restored(struct kv_handover *handover);
+
 /* On the node's thread: nothing comes any more, for this reason. */
 void kv_handover_halt(struct kv_handover *handover, int error, const char *text);
 
 /* On the client thread: swaps what was published against the emptied `batch`, which
- * becomes the next one. True if the node has halted, with its last messages in the batch;
- * `error` and `text` then say why. */
-bool kv_handover_take(struct kv_handover *handover, struct kv_buffer *batch, int *error,
-                      char text[KV_HALT_TEXT_MAX]);
+ * becomes the next one. `state` holds once that batch is applied. */
+void kv_handover_take(struct kv_handover *handover, struct kv_buffer *batch,
+                      struct kv_handover_state *state);
 
 /* On the client thread: takes the next record off the batch, from `*at` on, which begins
  * with 0. False at its end. */

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -72,7 +73,7 @@ static void group(const struct kv_service *service, struct kv_buffer *text) {
   line(text, "undecodable_messages:%llu", (number)service->undecodable);
   struct kv_group_facts facts;
   if (!service->inspect(service->inspect_context, &facts)) {
-    line(text, "role:halted");
+    line(text, "role:%s", service->loading ? "loading" : "halted");
     return;
   }
   const gr_status *status = &facts.status;
@@ -101,6 +102,41 @@ static void group(const struct kv_service *service, struct kv_buffer *text) {
   }
 }
 
+/* What the log has been through; nothing before it is restored. */
+static void storage(const struct kv_service *service, struct kv_buffer *text) {
+  struct kv_group_facts facts;
+  if (!service->inspect(service->inspect_context, &facts)) return;
+  const gr_node_storage *storage = &facts.storage;
+  uint64_t syncs = storage->syncs ? storage->syncs : 1;
+  line(text, "boot:%llu", (number)facts.status.boot);
+  line(text, "log_bytes:%llu", (number)storage->log_bytes);
+  line(text, "log_segments:%llu", (number)storage->segments);
+  line(text, "log_records_written:%llu", (number)storage->records);
+  line(text, "log_bytes_written:%llu", (number)storage->bytes);
+  line(text, "syncs:%llu", (number)storage->syncs);
+  line(text, "sync_us_average:%llu", (number)(storage->sync_time / syncs / NS_PER_US));
+  line(text, "sync_us_max:%llu", (number)(storage->sync_time_max / NS_PER_US));
+  line(text, "restored_records:%llu", (number)storage->restored_records);
+  line(text, "restored_bytes:%llu", (number)storage->restored_bytes);
+  line(text, "restore_us:%llu", (number)(storage->restore_time / NS_PER_US));
+  line(text, "torn_bytes:%llu", (number)storage->torn_bytes);
+}
+
+static void durable(const struct kv_service *service, struct kv_buffer *text) {
+  const struct kv_checkpoint *checkpoint = service->checkpoint;
+  line(text, "# Durable");
+  line(text, "mode:%s", checkpoint ? "durable" : "volatile");
+  if (!checkpoint) return;
+  line(text, "loading:%d", service->loading);
+  line(text, "snapshot_seqno:%llu", (number)checkpoint->latest.seqno);
+  line(text, "snapshot_bytes:%llu", (number)checkpoint->latest.bytes);
+  line(text, "snapshots_written:%llu", (number)checkpoint->count);
+  line(text, "snapshot_in_progress:%d", checkpoint->child != 0);
+  line(text, "snapshot_last_status:%s",
+       checkpoint->error ? strerror(checkpoint->error) : "ok");
+  storage(service, text);
+}
+
 static void keyspace(const struct kv_service *service, struct kv_buffer *text) {
   line(text, "# Keyspace");
   line(text, "db0:keys=%zu", kv_store_count(service->store));
@@ -115,6 +151,7 @@ void kv_run_info(struct kv_session *session, const struct kv_request *request,
   } sections[] = {{"SERVER", server},
                   {"CLIENTS", clients},
                   {"GROUP", group},
+                  {"DURABLE", durable},
                   {"KEYSPACE", keyspace}};
   struct kv_buffer text = kv_buffer_of(reply->limit);
   for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * gr-kv: a replicated key-value server. Starts what the other files are about, in the
- * order in which a failure costs least: a member that has met the group cannot come back,
- * so everything that may be refused comes before.
+ * order in which a failure costs least: a volatile member that has met the group cannot
+ * come back, so everything that may be refused comes before.
  */
 #include "clients.h"
 #include "log.h"
@@ -19,6 +19,9 @@
 /* Open files beside the clients: the group's connections, and what a process has anyway.
  */
 #define FILES_BESIDE_CLIENTS 128u
+
+/* Room for a line that names a file. */
+#define TEXT_MAX (KV_PATH_MAX + 256)
 
 static int refused(const char *text) {
   fprintf(stderr, "gr-kv: %s\n", text);
@@ -50,17 +53,35 @@ static int signals_as_descriptor(void) {
   return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static int serve(const struct kv_options *options, int signal_fd) {
-  char text[512];
+static int serve(const struct kv_options *options, struct kv_store *store,
+                 struct kv_checkpoint *checkpoint, int signal_fd) {
+  char text[TEXT_MAX];
   int listen_fd = kv_clients_listen(options, text, sizeof(text));
   if (listen_fd < 0) return refused(text);
-  struct kv_group *group = kv_group_start(options, text, sizeof(text));
+  gr_seqno applied = checkpoint ? checkpoint->latest.seqno : 0;
+  struct kv_group *group = kv_group_start(options, applied, text, sizeof(text));
   if (!group) {
     close(listen_fd);
     return refused(text);
   }
-  int status = kv_server_run(options, group, listen_fd, signal_fd);
+  int status = kv_server_run(options, store, checkpoint, group, listen_fd, signal_fd);
   kv_group_stop(group);
+  return status;
+}
+
+static int load_and_serve(const struct kv_options *options, int signal_fd) {
+  char text[TEXT_MAX];
+  struct kv_checkpoint checkpoint;
+  struct kv_store *store = kv_store_new();
+  if (!store) return refused(strerror(errno));
+  bool durable = options->data_path != NULL;
+  int status = 0;
+  if (durable && !kv_checkpoint_open(&checkpoint, options, store, text, sizeof(text)))
+    status = refused(text);
+  else
+    status = serve(options, store, durable ? &checkpoint : NULL, signal_fd);
+  if (durable) kv_checkpoint_close(&checkpoint);
+  kv_store_free(store);
   return status;
 }
 
@@ -82,7 +103,7 @@ int main(int argc, char **argv) {
   if (!raise_file_limit(options.clients_max)) return 1;
   int signal_fd = signals_as_descriptor();
   if (signal_fd < 0) return refused(strerror(errno));
-  int status = serve(&options, signal_fd);
+  int status = load_and_serve(&options, signal_fd);
   close(signal_fd);
   if (kv_log_failure() == 0) return status;
   fprintf(stderr, "gr-kv: writing the log failed: %s\n", strerror(kv_log_failure()));

@@ -31,6 +31,19 @@ static const char help_text[] =
     "  --election-timeout-ms N     silence of the leader that starts an election (300)\n"
     "  --heartbeat-interval-ms N   (100, or a third of the election timeout if that is "
     "less)\n"
+    "  --data DIR                  keep the state in DIR, made if it is not there, and "
+    "come "
+    "back\n"
+    "                              with it; at all members or at none (state in memory)\n"
+    "  --segment-bytes N           size of the log's files (67108864)\n"
+    "  --checkpoint-bytes N        growth of the log between snapshots; a larger "
+    "snapshot "
+    "waits\n"
+    "                              for its own size (67108864)\n"
+    "  --cache-bytes N             writes kept in memory for members that are away or "
+    "lag\n"
+    "                              (268435456; with --data 1073741824)\n"
+    "  --log-slots N               and decisions (65536; with --data 524288)\n"
     "  --help, --version\n"
     "\n"
     "Exit status: 0 after SIGTERM or SIGINT, 1 if the member halted or the system "
@@ -50,6 +63,11 @@ enum {
   OUTPUT_TIMEOUT,
   ELECTION,
   HEARTBEAT,
+  DATA,
+  SEGMENT_BYTES,
+  CHECKPOINT_BYTES,
+  CACHE_BYTES,
+  LOG_SLOTS,
   HELP,
   VERSION
 };
@@ -67,6 +85,11 @@ static const struct option long_options[] = {
     {"output-timeout-ms", required_argument, NULL, OUTPUT_TIMEOUT},
     {"election-timeout-ms", required_argument, NULL, ELECTION},
     {"heartbeat-interval-ms", required_argument, NULL, HEARTBEAT},
+    {"data", required_argument, NULL, DATA},
+    {"segment-bytes", required_argument, NULL, SEGMENT_BYTES},
+    {"checkpoint-bytes", required_argument, NULL, CHECKPOINT_BYTES},
+    {"cache-bytes", required_argument, NULL, CACHE_BYTES},
+    {"log-slots", required_argument, NULL, LOG_SLOTS},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {NULL, 0, NULL, 0}};
@@ -138,6 +161,15 @@ static bool read_member(struct kv_options *options, const char *text) {
   return true;
 }
 
+static bool read_data(struct kv_options *options, const char *text) {
+  size_t room = sizeof(options->data_log_path);
+  int size = snprintf(options->data_log_path, room, "%s/log", text);
+  if (text[0] == '\0' || size < 0 || (size_t)size >= room)
+    return bad("--data '%s' is no directory's name", text);
+  options->data_path = text;
+  return true;
+}
+
 /* Takes one option of the command line. */
 static bool take(struct kv_options *options, int option, const char *name,
                  const char *text) {
@@ -174,6 +206,16 @@ static bool take(struct kv_options *options, int option, const char *name,
     return read_number(name, text, 1, day_ms, &options->election_timeout_ms);
   case HEARTBEAT:
     return read_number(name, text, 1, day_ms, &options->heartbeat_interval_ms);
+  case DATA:
+    return read_data(options, text);
+  case SEGMENT_BYTES:
+    return read_number(name, text, 1, INT64_MAX, &options->segment_bytes);
+  case CHECKPOINT_BYTES:
+    return read_number(name, text, 1, INT64_MAX, &options->checkpoint_bytes);
+  case CACHE_BYTES:
+    return read_number(name, text, 1, INT64_MAX, &options->cache_bytes_max);
+  case LOG_SLOTS:
+    return read_number(name, text, 1, INT64_MAX, &options->log_slots_max);
   default:
     return false;
   }
@@ -203,7 +245,8 @@ enum kv_options_outcome kv_options_parse(struct kv_options *options, int argc,
                                  .clients_max = 4096,
                                  .message_bytes_max = UINT64_C(16) << 20,
                                  .output_bytes_max = UINT64_C(64) << 20,
-                                 .output_timeout_ms = 30000};
+                                 .output_timeout_ms = 30000,
+                                 .checkpoint_bytes = UINT64_C(64) << 20};
   uint32_t seen = 0;
   opterr = 0;
   for (;;) {
@@ -228,5 +271,10 @@ enum kv_options_outcome kv_options_parse(struct kv_options *options, int argc,
   if (options->heartbeat_interval_ms == 0 && options->election_timeout_ms != 0 &&
       options->election_timeout_ms < 300)
     options->heartbeat_interval_ms = (options->election_timeout_ms + 2) / 3;
+  /* Members that come back find in the others' memory what they have missed. */
+  if (options->data_path && options->cache_bytes_max == 0)
+    options->cache_bytes_max = UINT64_C(1) << 30;
+  if (options->data_path && options->log_slots_max == 0)
+    options->log_slots_max = UINT64_C(1) << 19;
   return KV_OPTIONS_RUN;
 }

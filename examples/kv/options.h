@@ -7,6 +7,8 @@
 
 #include <gr/posix.h>
 
+#define KV_PATH_MAX 4096
+
 struct kv_options {
   gr_member_id id;
   gr_uuid group;
@@ -17,10 +19,16 @@ struct kv_options {
   const char *log_path; /* NULL: standard error */
   uint32_t clients_max;
   uint64_t message_bytes_max;
-  uint64_t output_bytes_max;      /* replies that a client has not read yet */
-  uint64_t output_timeout_ms;     /* how long a client may read nothing of them */
-  uint64_t election_timeout_ms;   /* 0: the library's default */
-  uint64_t heartbeat_interval_ms; /* 0: the library's default, or what fits the former */
+  uint64_t output_bytes_max;       /* replies that a client has not read yet */
+  uint64_t output_timeout_ms;      /* how long a client may read nothing of them */
+  uint64_t election_timeout_ms;    /* 0: the library's default */
+  uint64_t heartbeat_interval_ms;  /* 0: the library's default, or what fits the former */
+  const char *data_path;           /* NULL: volatile */
+  char data_log_path[KV_PATH_MAX]; /* the node's log in there */
+  uint64_t segment_bytes;          /* of the log's files; 0: the library's default */
+  uint64_t checkpoint_bytes; /* what the log grows by, at least, between snapshots */
+  uint64_t cache_bytes_max;  /* kept for members that lag; 0: the library's default */
+  uint64_t log_slots_max;    /* likewise */
 };
 
 enum kv_options_outcome {

@@ -41,6 +41,7 @@
 struct server {
   struct kv_service service;
   struct kv_clients clients;
+  struct kv_checkpoint *checkpoint; /* NULL: volatile */
   struct kv_group *group;
   struct kv_buffer batch;   /* what the group delivered */
   struct kv_buffer message; /* the one being broadcast */
@@ -53,8 +54,7 @@ struct server {
 
   bool group_full; /* in this turn a write found no room */
   bool stopping;
-  bool halted;
-  char halt_text[KV_HALT_TEXT_MAX];
+  struct kv_handover_state state;
   uint64_t now_ms; /* wall clock */
   uint64_t checked_ms;
   int status;
@@ -74,7 +74,8 @@ static void fail(struct server *server, const char *what, const char *why) {
 
 static bool inspect(void *context, struct kv_group_facts *facts) {
   struct server *server = context;
-  return !server->halted && kv_group_inspect(server->group, facts);
+  return !server->state.halted && !server->service.loading &&
+         kv_group_inspect(server->group, facts);
 }
 
 /* ---- applying ---- */
@@ -126,29 +127,37 @@ static void fail_waiting(struct server *server) {
     if (connection)
       kv_reply_error(&connection->output,
                      "ERR halted: %s (this write may have taken effect)",
-                     server->halt_text);
+                     server->state.text);
   }
 }
 
-static void take_batch(struct server *server) {
-  int error = GR_OK;
-  bool halted = kv_handover_take(kv_group_handover(server->group), &server->batch, &error,
-                                 server->halt_text);
-  size_t at = 0;
-  struct kv_handover_record record;
-  while (server->status == 0 && kv_handover_next(&server->batch, &at, &record))
-    apply_record(server, &record);
-  kv_buffer_consume(&server->batch, server->batch.size);
-  if (!halted) return;
-  server->halted = true;
+/* The store is the group's, as of some moment not long ago: clients may see it. */
+static void end_loading(struct server *server) {
+  server->service.loading = false;
+  kv_log(GR_LOG_INFO, "restored up to message %llu",
+         (unsigned long long)server->service.applied);
+}
+
+static void halt(struct server *server) {
   char name[64];
-  snprintf(name, sizeof(name), "halted, %s", gr_error_name(error));
-  fail(server, name, server->halt_text);
+  snprintf(name, sizeof(name), "halted, %s", gr_error_name(server->state.error));
+  fail(server, name, server->state.text);
   fail_waiting(server);
   /* Those that wait for room get their error too. */
   for (uint32_t i = 0; i < server->clients.capacity; i++)
     if (server->clients.connections[i].fd >= 0)
       kv_clients_queue(&server->clients, &server->clients.connections[i]);
+}
+
+static void take_batch(struct server *server) {
+  kv_handover_take(kv_group_handover(server->group), &server->batch, &server->state);
+  size_t at = 0;
+  struct kv_handover_record record;
+  while (server->status == 0 && kv_handover_next(&server->batch, &at, &record))
+    apply_record(server, &record);
+  kv_buffer_consume(&server->batch, server->batch.size);
+  if (server->service.loading && server->state.restored) end_loading(server);
+  if (server->state.halted) halt(server);
 }
 
 /* ---- commands ---- */
@@ -190,11 +199,18 @@ static bool execute(struct server *server, struct kv_connection *connection) {
   struct kv_session *session = &connection->session;
   session->now_ms = server->now_ms;
   const struct kv_command *command = kv_command_find(&request, reply);
+  if (command && server->service.loading && !command->while_loading) {
+    if (server->state.halted)
+      kv_reply_error(reply, "ERR halted: %s", server->state.text);
+    else
+      kv_reply_error(reply, "LOADING gr-kv is delivering what its log holds");
+    return true;
+  }
   struct kv_message message;
   if (command && command->prepare &&
       command->prepare(session, &request, &message, reply)) {
-    if (!server->halted) return submit(server, connection, &message, &request);
-    kv_reply_error(reply, "ERR halted: %s", server->halt_text);
+    if (!server->state.halted) return submit(server, connection, &message, &request);
+    kv_reply_error(reply, "ERR halted: %s", server->state.text);
   }
   if (!reply) return false;
   if (command && command->run) command->run(session, &request, reply);
@@ -311,6 +327,9 @@ static void check(struct server *server) {
     return;
   server->checked_ms = server->now_ms;
   kv_clients_resume(clients);
+  if (server->checkpoint && !server->service.loading && !server->stopping)
+    kv_checkpoint_tend(server->checkpoint, server->group, server->service.store,
+                       server->service.applied, server->now_ms);
   for (uint32_t i = 0; i < clients->capacity; i++) {
     struct kv_connection *connection = &clients->connections[i];
     if (connection->fd >= 0 && connection->unread_since_ms != 0 &&
@@ -343,37 +362,42 @@ static void turn(struct server *server) {
   check(server);
 }
 
-static bool start(struct server *server, const struct kv_options *options,
-                  struct kv_group *group, int listen_fd, int signal_fd) {
-  *server = (struct server){.group = group,
-                            .batch = kv_buffer_of(SIZE_MAX),
-                            .message = kv_buffer_of((size_t)options->message_bytes_max),
-                            .now_ms = wall_clock_ms()};
-  server->service = (struct kv_service){.options = options,
-                                        .store = kv_store_new(),
-                                        .started = gr_posix_now(),
-                                        .inspect = inspect,
-                                        .inspect_context = server};
+static bool start(struct server *server, const struct kv_options *options, int listen_fd,
+                  int signal_fd) {
+  server->service.options = options;
+  server->service.started = gr_posix_now();
+  server->service.inspect = inspect;
+  server->service.inspect_context = server;
   server->waiting = calloc(IN_FLIGHT_MAX, sizeof(*server->waiting));
-  int handover_fd = kv_handover_event_fd(kv_group_handover(group));
+  int handover_fd = kv_handover_event_fd(kv_group_handover(server->group));
   bool ready = kv_clients_init(&server->clients, &server->service, listen_fd) &&
                kv_clients_watch(&server->clients, handover_fd, KV_EVENT_HANDOVER) &&
                kv_clients_watch(&server->clients, signal_fd, KV_EVENT_SIGNAL);
-  if (ready && server->waiting && server->service.store) return true;
+  if (ready && server->waiting) return true;
   fail(server, "cannot start", strerror(errno));
   return false;
 }
 
-int kv_server_run(const struct kv_options *options, struct kv_group *group, int listen_fd,
+int kv_server_run(const struct kv_options *options, struct kv_store *store,
+                  struct kv_checkpoint *checkpoint, struct kv_group *group, int listen_fd,
                   int signal_fd) {
-  struct server server;
-  if (start(&server, options, group, listen_fd, signal_fd)) {
+  struct server server = {.group = group,
+                          .checkpoint = checkpoint,
+                          .batch = kv_buffer_of(SIZE_MAX),
+                          .message = kv_buffer_of((size_t)options->message_bytes_max),
+                          .now_ms = wall_clock_ms()};
+  server.service.store = store;
+  server.service.checkpoint = checkpoint;
+  server.service.loading = checkpoint != NULL;
+  server.service.applied = checkpoint ? checkpoint->latest.seqno : 0;
+  if (start(&server, options, listen_fd, signal_fd)) {
     kv_log(GR_LOG_INFO, "clients connect to %s port %u", options->bind, options->port);
     while (!server.stopping) turn(&server);
     if (server.status == 0) kv_log(GR_LOG_INFO, "stopped by a signal");
   }
   kv_clients_release(&server.clients);
-  kv_store_free(server.service.store);
+  if (checkpoint && server.status == 0 && !server.service.loading)
+    kv_checkpoint_finish(checkpoint, group, store, server.service.applied);
   kv_buffer_release(&server.batch);
   kv_buffer_release(&server.message);
   free(server.waiting);

@@ -6,13 +6,16 @@
 #ifndef KV_SERVICE_H
 #define KV_SERVICE_H
 
+#include "checkpoint.h"
 #include "group.h"
 #include "store.h"
 
 struct kv_service {
   const struct kv_options *options;
   struct kv_store *store;
-  gr_seqno applied;     /* the last message in the store */
+  const struct kv_checkpoint *checkpoint; /* NULL: volatile */
+  bool loading;                           /* the node's log is still being replayed */
+  gr_seqno applied;                       /* the last message in the store */
   uint64_t undecodable; /* messages left out, as they are at all members */
   uint64_t commands;    /* answered */
   uint64_t writes;      /* of this member's clients, broadcast */
@@ -22,7 +25,7 @@ struct kv_service {
   uint64_t clients_dropped; /* for what they sent, or did not read */
   gr_time started;
 
-  /* Asks the group; false: it has halted. */
+  /* Asks the group; false: it has halted, or is loading. */
   bool (*inspect)(void *context, struct kv_group_facts *facts);
   void *inspect_context;
 };

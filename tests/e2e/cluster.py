@@ -133,11 +133,14 @@ class Member:
         self.process = None
         self.log_path = cluster.folder / f"member{number}.log"
         self.error_path = cluster.folder / f"member{number}.err"
+        self.data_path = cluster.data_root / f"data{number}" if cluster.data_root else None
 
     def command(self, *more):
         words = [str(self.cluster.program), "--id", str(self.number), "--port", str(self.port)]
         words += ["--group", self.cluster.group, *self.cluster.addresses()]
-        return [*words, "--log", str(self.log_path), *more]
+        if self.data_path:
+            words += ["--data", str(self.data_path)]
+        return [*words, "--log", str(self.log_path), *self.cluster.options, *more]
 
     def start(self, *more):
         with open(self.error_path, "ab") as errors:
@@ -165,10 +168,33 @@ class Member:
 
     def signal(self, number):
         os.kill(self.process.pid, number)
+        if number == signal.SIGSTOP:  # its threads run on until the first has taken notice
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def kill(self):
         self.signal(signal.SIGKILL)
         self.process.wait()
+
+    def wait_for_end(self):
+        """Its exit status, once it has ended by itself."""
+        return self.process.wait(timeout=DEADLINE_S)
+
+    def wait_until_it_answers(self):
+        """Waits until it takes a write: it has delivered all that its log held, and the group
+        has decided what became of the writes of its former process."""
+        def answers():
+            if not self.is_up():
+                raise Failed(f"member {self.number} has ended: {self.error_path.read_text()}")
+            try:
+                return self.call("SET", f"answers:{self.number}", "yes") == "OK"
+            except ServerError as error:
+                if not str(error).startswith("LOADING "):
+                    raise
+            except (OSError, ConnectionError):
+                pass
+            return False
+
+        wait_until(answers, f"member {self.number} answers")
 
     def stop(self):
         """Asks it to end; returns its exit status."""
@@ -178,13 +204,14 @@ class Member:
 
 class Cluster:
     """A group of members, in a folder of its own. As a context manager it ends them all, and
-    shows their logs if the body failed."""
+    shows their logs if the body failed. With `data_root`, a folder, its members are durable."""
 
-    def __init__(self, program, folder, size=3, options=()):
+    def __init__(self, program, folder, size=3, options=(), data_root=None):
         self.program = pathlib.Path(program)
         self.folder = pathlib.Path(folder)
         self.group = str(uuid.uuid4())
         self.options = list(options)
+        self.data_root = pathlib.Path(data_root) if data_root else None
         ports = free_ports(2 * size)
         self.group_ports = ports[size:]
         self.members = [Member(self, i + 1, ports[i]) for i in range(size)]
@@ -198,7 +225,7 @@ class Cluster:
     def __enter__(self):
         try:
             for member in self.members:
-                member.start(*self.options)
+                member.start()
             self.wait_for_leader()
         except BaseException:
             self.end(show_logs=True)
@@ -217,6 +244,21 @@ class Cluster:
                 errors = member.error_path
                 print(f"--- log of member {member.number}\n{member.log()}")
                 print(errors.read_text() if errors.exists() else "")
+
+    def kill(self):
+        """All at once, as when the power fails."""
+        for member in self.up():
+            member.signal(signal.SIGKILL)
+        for member in self.members:
+            member.process.wait()
+
+    def start(self):
+        """Starts those that are not up, and waits until all answer."""
+        for member in self.members:
+            if not member.is_up():
+                member.start()
+        for member in self.members:
+            member.wait_until_it_answers()
 
     def up(self):
         return [member for member in self.members if member.is_up()]

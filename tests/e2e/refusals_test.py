@@ -41,7 +41,10 @@ class Refusals(Case):
                 ([*OPTIONS, "--member", "a:1"], "--member 'a:1'"),
                 ([*OPTIONS, "--group", "6c0f5a3e"], "--group '6c0f5a3e'"),
                 ([*OPTIONS, "--max-clients", "0"], "--max-clients '0'"),
-                ([*OPTIONS, "--message-bytes", "1"], "--message-bytes '1'")]:
+                ([*OPTIONS, "--message-bytes", "1"], "--message-bytes '1'"),
+                ([*OPTIONS, "--data", ""], "--data ''"),
+                ([*OPTIONS, "--data", "a" * 5000], "--data 'aaa"),
+                ([*OPTIONS, "--checkpoint-bytes", "0"], "--checkpoint-bytes '0'")]:
             with self.subTest(words=words):
                 self.refused(words, 2, text)
 
@@ -51,6 +54,12 @@ class Refusals(Case):
         self.refused([*words, "--member", "2=nonsense"], 1, "nonsense")
         self.refused([*words, "--heartbeat-interval-ms", "299"], 1, "election_timeout_ns")
         self.refused([*words, "--bind", "nonsense"], 1, "nonsense")
+        self.refused([*words, "--log-slots", "1"], 1, "log_slots_max")
+        self.refused([*words, "--cache-bytes", "1"], 1, "cache_bytes_max")
+        self.refused([*words, "--data", str(self.folder), "--segment-bytes", "1"], 1,
+                     "segment_bytes")
+        self.refused([*words, "--data", "/proc/nowhere"], 1, "/proc/nowhere")
+        self.refused([*words, "--data", "/dev/null"], 1, "/dev/null")
 
     def test_taken_ports(self):
         with self.cluster(size=1) as cluster:

@@ -6,6 +6,7 @@
 #include "words.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,10 +142,53 @@ Test(command, what_one_member_answers_alone) {
   cr_assert(strstr(run(&session, "INFO group"), "role:halted\r\n"));
   cr_assert_not(strstr(run(&session, "INFO group"), "process_id"));
   cr_assert(strstr(run(&session, "INFO"), "db0:keys=2\r\n"));
+  cr_assert_str_eq(strstr(run(&session, "INFO durable"), "#"),
+                   "# Durable\r\nmode:volatile\r\n\r\n");
   cr_assert_not(session.quitting);
   cr_assert_str_eq(run(&session, "QUIT"), "+OK\r\n");
   cr_assert(session.quitting);
   kv_store_free(service.store);
+}
+
+Test(command, a_durable_member_tells_of_its_snapshot) {
+  static const struct kv_options options = {.data_path = "somewhere"};
+  const struct kv_checkpoint checkpoint = {.latest = {.seqno = 77, .bytes = 1234},
+                                           .count = 3,
+                                           .child = 1,
+                                           .error = ENOSPC};
+  struct kv_service service = {.options = &options,
+                               .store = kv_store_new(),
+                               .checkpoint = &checkpoint,
+                               .loading = true,
+                               .inspect = no_group};
+  struct kv_session session = {.service = &service};
+  static const char *const lines[] = {"mode:durable\r\n",
+                                      "loading:1\r\n",
+                                      "snapshot_seqno:77\r\n",
+                                      "snapshot_bytes:1234\r\n",
+                                      "snapshots_written:3\r\n",
+                                      "snapshot_in_progress:1\r\n",
+                                      "snapshot_last_status:No space left on device\r\n"};
+  for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+    cr_assert(strstr(run(&session, "INFO durable"), lines[i]), "%s", lines[i]);
+  cr_assert(strstr(run(&session, "INFO group"), "role:loading\r\n"));
+  cr_assert_str_eq(run(&session, "CONFIG GET appendonly"),
+                   "*2\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n");
+  kv_store_free(service.store);
+}
+
+/* While the log is replayed, all that shows or changes the state must wait. */
+Test(command, what_needs_the_state_waits_for_it) {
+  size_t count;
+  const struct kv_command *list = kv_command_list(&count);
+  for (size_t i = 0; i < count; i++) {
+    const char *name = list[i].name;
+    bool harmless = !strcmp(name, "INFO") || !strcmp(name, "ECHO") ||
+                    !strcmp(name, "COMMAND") || !strcmp(name, "CONFIG") ||
+                    !strcmp(name, "CLIENT") || !strcmp(name, "SELECT") ||
+                    !strcmp(name, "HELLO") || !strcmp(name, "QUIT");
+    cr_assert_eq(list[i].while_loading, harmless, "%s", name);
+  }
 }
 
 /* The digest is a function of what was written, not of how: two stores, two ways. */

@@ -15,6 +15,9 @@
 #define MESSAGE_BYTES ((size_t)10000)
 #define MESSAGES 5000u
 
+/* What the node's log held before. */
+#define RESTORED 1234u
+
 struct producer {
   struct kv_handover *handover;
   atomic_uint produced;
@@ -33,6 +36,7 @@ static void *produce(void *context) {
                             .part_count = 2,
                             .bytes = sizeof(bytes)};
     if (!kv_handover_add(producer->handover, &delivery, i % 2 ? i : 0)) return NULL;
+    if (i == RESTORED && !kv_handover_restored(producer->handover)) return NULL;
     if (i % 7 == 0 && !kv_handover_publish(producer->handover)) return NULL;
     atomic_store(&producer->produced, i);
   }
@@ -67,21 +71,25 @@ static size_t take_all(struct producer *producer) {
   struct kv_buffer batch = kv_buffer_of(SIZE_MAX);
   gr_seqno seqno = 0;
   size_t largest = 0;
-  int error = GR_OK;
-  char text[KV_HALT_TEXT_MAX];
-  for (bool halted = false; !halted;) {
+  struct kv_handover_state state = {0};
+  while (!state.halted) {
     struct pollfd watched = {.fd = kv_handover_event_fd(producer->handover),
                              .events = POLLIN};
     cr_assert_eq(poll(&watched, 1, 10000), 1, "nothing came for 10 s after %zu",
                  (size_t)seqno);
-    halted = kv_handover_take(producer->handover, &batch, &error, text);
+    kv_handover_take(producer->handover, &batch, &state);
     if (batch.size > largest) largest = batch.size;
     seqno = check(&batch, seqno);
+    if (state.restored)
+      cr_assert_geq(seqno, RESTORED);
+    else
+      cr_assert_leq(seqno, RESTORED);
     kv_buffer_consume(&batch, batch.size);
   }
+  cr_assert(state.restored);
   cr_assert_eq(seqno, MESSAGES);
-  cr_assert_eq(error, GR_ERR_HOST);
-  cr_assert_str_eq(text, "the test is over");
+  cr_assert_eq(state.error, GR_ERR_HOST);
+  cr_assert_str_eq(state.text, "the test is over");
   kv_buffer_release(&batch);
   return largest;
 }
