@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "harness.h"
+#include "storage.h"
 
 #include "base/xxh64.h"
 
@@ -56,15 +56,52 @@ gr_allocator counting_allocator(struct counting *counting) {
 
 static struct counting rig_memory;
 
-void rig_open(struct rig *rig, uint32_t members, uint32_t self) {
-  *rig = (struct rig){.now = 1000 * TEST_MS, .members = members, .self = self};
-  gr_options options = test_options(members, self);
+static void rig_make(struct rig *rig, const gr_options *options) {
+  *rig = (struct rig){.now = 1000 * TEST_MS, .members = (uint32_t)options->founder_count};
   gr_allocator allocator = counting_allocator(&rig_memory);
-  cr_assert_eq(gr_paxos_new(&rig->paxos, &options, &allocator, rig->now), GR_OK);
-  rig->roster = rig->paxos->roster;
-  rig->incarnation = rig->roster.incarnation;
+  cr_assert_eq(gr_paxos_new(&rig->paxos, options, &allocator, rig->now), GR_OK);
+  rig->self = rig->paxos->self;
   rig->heard = calloc(RIG_HEARD_MAX, sizeof(*rig->heard));
   cr_assert_not_null(rig->heard);
+}
+
+static void rig_know(struct rig *rig) {
+  rig->roster = rig->paxos->roster;
+  rig->incarnation = rig->roster.incarnation;
+}
+
+void rig_open(struct rig *rig, uint32_t members, uint32_t self) {
+  gr_options options = test_options(members, self);
+  rig_make(rig, &options);
+  rig_know(rig);
+}
+
+/* Messages are so small here that none is in pieces. */
+static void rig_deliver(void *context) {
+  struct rig *rig = context;
+  gr_delivery delivery;
+  while (gr_paxos_delivery(rig->paxos, &delivery)) {
+    size_t used = strlen(rig->delivered);
+    cr_assert_lt(used + delivery.bytes + 1, RIG_TEXT_MAX);
+    if (delivery.bytes > 0)
+      memcpy(rig->delivered + used, delivery.parts[0].data, delivery.bytes);
+    memcpy(rig->delivered + used + delivery.bytes, " ", 2);
+    gr_paxos_delivered(rig->paxos);
+  }
+}
+
+void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
+                     struct storage *storage, gr_seqno applied) {
+  gr_options options = test_options(members, self);
+  options.durable = true;
+  options.applied = applied;
+  rig_make(rig, &options);
+  rig->storage = storage;
+  for (uint32_t i = 0; i < members; i++) rig->boots[i] = GR_BOOT_FIRST;
+  cr_assert_eq(storage_give_back(storage, rig->paxos, rig_deliver, rig), GR_OK);
+  cr_assert_eq(gr_paxos_resume(rig->paxos, rig->now), GR_OK);
+  rig_know(rig);
+  rig_sync(rig);
 }
 
 void rig_close(struct rig *rig) {
@@ -75,6 +112,7 @@ void rig_close(struct rig *rig) {
 
 void rig_meet(struct rig *rig) {
   cr_assert_eq(rig_beat_all(rig), GR_OK);
+  if (rig->storage) rig_sync(rig); /* whom it has met */
   cr_assert_eq(rig_status(rig).role, GR_ROLE_FOLLOWER);
   rig_turn(rig);
 }
@@ -95,8 +133,11 @@ gr_ballot rig_lead(struct rig *rig) {
                                .end = status.chosen + 1};
   for (uint32_t i = 0; i < rig->members; i++)
     if (i != rig->self) rig_promise(rig, i, &promise, NULL);
+  if (rig->storage)
+    rig_sync(rig); /* its own promise */
+  else
+    rig_turn(rig);
   cr_assert_eq(rig_status(rig).role, GR_ROLE_LEADER);
-  rig_turn(rig);
   return status.promised;
 }
 
@@ -122,6 +163,7 @@ static void hear(struct rig *rig, uint32_t to, const gr_frame *frame) {
 void rig_turn(struct rig *rig) {
   rig->heard_count = 0;
   gr_paxos_flush(rig->paxos);
+  if (rig->storage) storage_take(rig->storage, rig->paxos);
   for (uint32_t i = 0; i < rig->members; i++) {
     gr_frame frame;
     while (gr_paxos_frame(rig->paxos, test_id(i), &frame)) {
@@ -129,6 +171,14 @@ void rig_turn(struct rig *rig) {
       gr_paxos_frame_sent(rig->paxos, test_id(i));
     }
   }
+  if (rig->storage) rig_deliver(rig);
+}
+
+void rig_sync(struct rig *rig) {
+  gr_paxos_flush(rig->paxos);
+  storage_take(rig->storage, rig->paxos);
+  cr_assert_eq(gr_paxos_stored(rig->paxos, rig_status(rig).stored), GR_OK);
+  rig_turn(rig);
 }
 
 void rig_pass(struct rig *rig, gr_time duration) {
@@ -167,6 +217,7 @@ gr_counters rig_counters(const struct rig *rig) {
 
 struct gr_writer rig_begin(struct rig *rig, uint32_t from, enum gr_frame_type type) {
   rig->roster.incarnation = 7000 + from;
+  rig->roster.boot = rig->boots[from];
   struct gr_writer writer = gr_writer_of(rig->frame, sizeof(rig->frame));
   gr_frame_begin(&writer, &rig->roster, type);
   return writer;
@@ -183,10 +234,14 @@ gr_ballot rig_ballot(uint64_t round, uint32_t owner) {
   return (gr_ballot){1, round, test_id(owner)};
 }
 
-struct gr_cut rig_cut(uint32_t lane, uint64_t upto) {
+struct gr_cut rig_boot_cut(uint32_t lane, uint64_t boot, uint64_t upto) {
   struct gr_cut cut = {.lanes = gr_memberset_one(lane)};
-  cut.marks[lane].upto = upto;
+  cut.marks[lane] = (struct gr_mark){boot, upto};
   return cut;
+}
+
+struct gr_cut rig_cut(uint32_t lane, uint64_t upto) {
+  return rig_boot_cut(lane, GR_BOOT_VOLATILE, upto);
 }
 
 struct gr_heartbeat rig_beat_of(const struct rig *rig) {
@@ -196,6 +251,7 @@ struct gr_heartbeat rig_beat_of(const struct rig *rig) {
                                    .echo = rig->now};
   for (uint32_t i = 0; i < rig->members; i++)
     heartbeat.incarnations[i] = i == rig->self ? rig->incarnation : 7000 + i;
+  for (uint32_t i = 0; i < rig->members; i++) heartbeat.held[i].boot = rig->boots[i];
   return heartbeat;
 }
 
@@ -286,6 +342,7 @@ int rig_data(struct rig *rig, uint32_t from, uint32_t lane, uint64_t seq,
   cr_assert_not_null(batch);
   gr_store_u32(batch + GR_BATCH_HEADER_BYTES, bytes);
   memcpy(batch + GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES, text, bytes);
+  rig->roster.boot = rig->boots[lane];
   gr_batch_seal(&rig->roster, batch, size, lane, seq, 1);
   gr_slice frame = {writer.data, writer.used};
   return gr_paxos_receive(rig->paxos, test_id(from), frame, rig->now);

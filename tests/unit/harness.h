@@ -49,6 +49,9 @@ struct heard {
 };
 
 #define RIG_HEARD_MAX 256
+#define RIG_TEXT_MAX 1024
+
+struct storage;
 
 struct rig {
   gr_paxos *paxos;
@@ -57,20 +60,29 @@ struct rig {
   uint32_t self;
   struct gr_roster roster; /* the engine's, with the incarnation of whom the test plays */
   uint64_t incarnation;    /* the engine's */
-  struct heard *heard;     /* what the last rig_turn() brought */
+  uint64_t boots[TEST_MEMBERS_MAX]; /* of whom the test plays: 1 with storage, else 0 */
+  struct storage *storage;          /* NULL: none */
+  char delivered[RIG_TEXT_MAX];     /* each message's text and a space */
+  struct heard *heard;              /* what the last rig_turn() brought */
   size_t heard_count;
   uint8_t frame[GR_FRAME_HEADER_MAX + TEST_BATCH_MAX];
 };
 
 void rig_open(struct rig *rig, uint32_t members, uint32_t self);
+/* With storage: the engine comes back from what it keeps, and its boot is durable. */
+void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
+                     struct storage *storage, gr_seqno applied);
 void rig_close(struct rig *rig);
 /* All peers tell the engine that they have met all founders. */
 void rig_meet(struct rig *rig);
 /* The engine asks, is granted, prepares, is promised, and leads. Returns its ballot. */
 gr_ballot rig_lead(struct rig *rig);
 
-/* Flushes and collects all frames that are due. */
+/* Flushes and collects all frames that are due. With storage: stores before, without a
+ * sync, and delivers behind. */
 void rig_turn(struct rig *rig);
+/* All that has been stored is durable; then a turn. */
+void rig_sync(struct rig *rig);
 /* Lets time pass, polls, and does a turn. */
 void rig_pass(struct rig *rig, gr_time duration);
 /* The last frame of a type to a member in the last turn; NULL if there was none. */
@@ -87,6 +99,8 @@ int rig_end(struct rig *rig, uint32_t from, struct gr_writer *writer);
 
 gr_ballot rig_ballot(uint64_t round, uint32_t owner);
 struct gr_cut rig_cut(uint32_t lane, uint64_t upto);
+/* The same with storage, where lanes have boots. */
+struct gr_cut rig_boot_cut(uint32_t lane, uint64_t boot, uint64_t upto);
 /* Frames whose bodies are common. All answer what gr_paxos_receive() does. */
 /* A heartbeat of a peer that is idle, has promised nothing, and hears the engine well. */
 struct gr_heartbeat rig_beat_of(const struct rig *rig);
