@@ -36,6 +36,9 @@
 #define IDLE_MS 1000
 #define RETRY_MS 10
 
+/* How often it is looked whether a snapshot is due, or done. */
+#define TEND_MS 100
+
 #define EVENTS_MAX 256
 
 struct server {
@@ -57,6 +60,7 @@ struct server {
   struct kv_handover_state state;
   uint64_t now_ms; /* wall clock */
   uint64_t checked_ms;
+  uint64_t tended_ms;
   int status;
 };
 
@@ -314,6 +318,21 @@ static void client_event(struct server *server, uint64_t event, uint32_t events)
     kv_clients_queue(clients, connection);
 }
 
+/* True, and begins the interval anew, if it is over. A clock that was set back ends it.
+ */
+static bool is_time(uint64_t now_ms, uint64_t *latest_ms, uint64_t interval_ms) {
+  if (now_ms >= *latest_ms && now_ms - *latest_ms < interval_ms) return false;
+  *latest_ms = now_ms;
+  return true;
+}
+
+static void tend_checkpoint(struct server *server) {
+  if (!server->checkpoint || server->service.loading || server->stopping) return;
+  if (is_time(server->now_ms, &server->tended_ms, TEND_MS))
+    kv_checkpoint_tend(server->checkpoint, server->group, server->service.store,
+                       server->service.applied, server->now_ms);
+}
+
 /* What is checked by the clock, once in a while. */
 static void check(struct server *server) {
   struct kv_clients *clients = &server->clients;
@@ -322,14 +341,8 @@ static void check(struct server *server) {
     server->stopping = true;
     server->status = 1;
   }
-  if (server->now_ms - server->checked_ms < IDLE_MS &&
-      server->now_ms >= server->checked_ms)
-    return;
-  server->checked_ms = server->now_ms;
+  if (!is_time(server->now_ms, &server->checked_ms, IDLE_MS)) return;
   kv_clients_resume(clients);
-  if (server->checkpoint && !server->service.loading && !server->stopping)
-    kv_checkpoint_tend(server->checkpoint, server->group, server->service.store,
-                       server->service.applied, server->now_ms);
   for (uint32_t i = 0; i < clients->capacity; i++) {
     struct kv_connection *connection = &clients->connections[i];
     if (connection->fd >= 0 && connection->unread_since_ms != 0 &&
@@ -360,6 +373,7 @@ static void turn(struct server *server) {
   }
   work_off(server);
   check(server);
+  tend_checkpoint(server);
 }
 
 static bool start(struct server *server, const struct kv_options *options, int listen_fd,

@@ -71,7 +71,7 @@ Test(snapshot, what_is_written_is_read) {
   struct stat facts;
   cr_assert_eq(stat(path, &facts), 0);
   cr_assert_eq(snapshot.seqno, 77);
-  cr_assert_eq(snapshot.bytes, facts.st_size);
+  cr_assert_eq(snapshot.bytes, (uint64_t)facts.st_size);
   cr_assert_eq(kv_store_time(read), 1000);
   cr_assert_eq(kv_store_count(read), 5);
   cr_assert_eq(kv_store_digest(read), kv_store_digest(store));
