@@ -357,6 +357,8 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   if (config->durable) {
     draw_durable_faults(&durable_random, config);
     draw_disk(&durable_random, config);
+    /* Every member's storage may keep all of it. */
+    if (config->world == SIM_PROFILE_large) config->budget = 2 + config->budget / 4;
   }
   draw_options(&random, config);
   set_defaults(config);
