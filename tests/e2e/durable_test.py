@@ -165,7 +165,46 @@ class Durable(Case):
             self.assertGreaterEqual(int(member.info()["snapshot_seqno"]),
                                     int(facts["snapshot_seqno"]))
 
+    def test_a_snapshot_that_fails_costs_nothing_but_itself(self):
+        with self.durable_cluster("--checkpoint-bytes", "1000", size=1) as cluster:
+            member = cluster.members[0]
+            (member.data_path / "snapshot.tmp").mkdir()
+            member.call("SET", "a", "x" * 2000)
+            wait_until(lambda: member.info()["snapshot_last_status"] == "Is a directory", "it fails")
+            self.assertIn("the former one stays", member.log())
+            self.assertEqual(member.call("SET", "b", "1"), "OK")
+            member.kill()
+            member.start()
+            member.wait_until_it_answers()
+            self.assertEqual(member.call("GET", "b"), b"1")
+
+    def test_a_stop_while_the_log_is_replayed(self):
+        with self.durable_cluster("--checkpoint-bytes", "1000000000", size=1) as cluster:
+            member = cluster.members[0]
+            load = benchmark(member.port, "-n", "300000", "-P", "200", "-d", "100", "-t", "set")
+            load.communicate(timeout=60)
+            member.call("SET", "last", "1")
+            member.kill()
+            member.start()
+            wait_until(lambda: "loading" in member.info(), "it serves clients")
+            self.assertEqual(member.stop(), 0, member.log())
+            member.start()
+            member.wait_until_it_answers()
+            self.assertEqual(member.call("GET", "last"), b"1")
+
     # ---- refusals ----
+
+    def test_a_member_that_was_away_too_long_is_told(self):
+        with self.durable_cluster("--log-slots", "4096",
+                                  data_root=self.folder_in_memory()) as cluster:
+            victim, other, third = cluster.members
+            victim.kill()
+            with Client(other.port) as client:
+                for i in range(6000):
+                    client.call("SET", "a", i)
+            victim.start()
+            self.ends_with(victim, "GR_ERR_BEHIND")
+            self.assertEqual(third.call("SET", "b", "1"), "OK")
 
     def test_a_member_whose_directory_was_wiped_is_refused(self):
         with self.durable_cluster() as cluster:
