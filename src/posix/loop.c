@@ -190,12 +190,16 @@ static void broadcast_queued(struct gr_node *node) {
   gr_submit_queue_release(&node->queue);
 }
 
+static void dispatch_once(struct gr_node *node) {
+  if (gr_group_dispatch(node->group) == GR_OK) return;
+  const char *text = NULL;
+  int error = gr_group_halt_reason(node->group, &text);
+  gr_node_halt(node, error, text);
+}
+
 static void dispatch(struct gr_node *node) {
-  if (gr_group_dispatch(node->group) != GR_OK) {
-    const char *text = NULL;
-    int error = gr_group_halt_reason(node->group, &text);
-    gr_node_halt(node, error, text);
-  }
+  dispatch_once(node);
+  if (node->halt_error == GR_OK && gr_wal_host_write(node)) dispatch_once(node);
   gr_node_tell_delivered(node);
 }
 

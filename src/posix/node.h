@@ -143,6 +143,7 @@ struct gr_node {
 
   gr_group *group;
   struct gr_wal *wal; /* NULL: volatile */
+  bool write_due;     /* records wait for the end of the dispatch */
   gr_ticket stored;   /* what the group knows to be durable */
   bool restored;      /* what the log held has been given back */
   uint64_t
@@ -205,12 +206,17 @@ void gr_wal_host_add_callbacks(const struct gr_node *node, gr_host *host);
  * fails. */
 void gr_wal_host_restore(struct gr_node *node);
 
-/* Whether the log has anything to tell the group. Sequentially consistent: see waker.h.
+/* Whether the log has anything to tell the group, or to write. Sequentially consistent:
+ * see waker.h.
  */
 bool gr_wal_host_has_news(const struct gr_node *node);
 
 /* Tells it. */
 void gr_wal_host_tell(struct gr_node *node);
+
+/* Writes what the dispatch stored, if that is left to this thread, and tells the group.
+ * True: it has something to do again. */
+bool gr_wal_host_write(struct gr_node *node);
 
 /* ---- loop.c ---- */
 

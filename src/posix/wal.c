@@ -96,6 +96,14 @@ void gr_wal_sync(struct gr_wal *wal) {
   gr_wal_writer_sync(&wal->writer);
 }
 
+bool gr_wal_is_quick(struct gr_wal *wal) {
+  return gr_wal_writer_is_quick(&wal->writer);
+}
+
+void gr_wal_write(struct gr_wal *wal) {
+  gr_wal_writer_write(&wal->writer);
+}
+
 bool gr_wal_trim(struct gr_wal *wal, gr_ticket first, gr_slice state) {
   if (gr_wal_has_failed(&wal->failure)) return false;
   if (first > wal->next || state.size > GR_RECORD_HEADER_MAX)

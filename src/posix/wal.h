@@ -47,6 +47,13 @@ bool gr_wal_append(struct gr_wal *wal, gr_ticket ticket, const gr_slice *parts,
 /* Has what was appended written and synced, soon. */
 void gr_wal_sync(struct gr_wal *wal);
 
+/* Whether gr_wal_write() is likely to take less time than gr_wal_sync() would. */
+bool gr_wal_is_quick(struct gr_wal *wal);
+
+/* Writes and syncs what was appended, before it returns; or leaves it to a write under
+ * way. */
+void gr_wal_write(struct gr_wal *wal);
+
 /* As gr_host.trim(). False: the log has failed. */
 bool gr_wal_trim(struct gr_wal *wal, gr_ticket first, gr_slice state);
 

@@ -18,6 +18,7 @@ void gr_wal_batch_free(struct gr_wal_batch *batch) {
 void gr_wal_batch_clear(struct gr_wal_batch *batch) {
   batch->used = 0;
   batch->count = 0;
+  batch->bytes = 0;
 }
 
 /* `array` with room for `needed` elements of this size, by doubling; NULL: no memory, and
@@ -60,6 +61,7 @@ bool gr_wal_batch_add(struct gr_wal_batch *batch, gr_ticket ticket, const gr_sli
                                                          .zeros = zeros,
                                                          .ticket = ticket};
   batch->used += copied + zeros;
+  batch->bytes += bytes;
   return true;
 }
 

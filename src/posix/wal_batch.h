@@ -26,6 +26,7 @@ struct gr_wal_batch {
   struct gr_wal_entry *entries;
   size_t count;
   size_t entries_capacity;
+  uint64_t bytes; /* of all, in their files */
 };
 
 void gr_wal_batch_free(struct gr_wal_batch *batch);

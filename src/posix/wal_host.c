@@ -33,7 +33,10 @@ static int on_store(void *context, gr_ticket ticket, const gr_slice *parts,
 
 static void on_sync(void *context) {
   struct gr_node *node = context;
-  gr_wal_sync(node->wal);
+  if (gr_wal_is_quick(node->wal))
+    node->write_due = true; /* once the others have been sent what is to be sent */
+  else
+    gr_wal_sync(node->wal);
 }
 
 static int on_trim(void *context, gr_ticket first, gr_slice state) {
@@ -111,7 +114,7 @@ void gr_wal_host_restore(struct gr_node *node) {
 /* ---- telling ---- */
 
 bool gr_wal_host_has_news(const struct gr_node *node) {
-  return node->wal && (gr_wal_durable(node->wal) != node->stored ||
+  return node->wal && (node->write_due || gr_wal_durable(node->wal) != node->stored ||
                        gr_wal_failure_text(node->wal) != NULL);
 }
 
@@ -123,4 +126,12 @@ void gr_wal_host_tell(struct gr_node *node) {
   if (!gr_wal_failure_text(node->wal)) return;
   report_failure(node);
   (void)gr_group_storage_failed(node->group);
+}
+
+bool gr_wal_host_write(struct gr_node *node) {
+  if (!node->write_due) return false;
+  node->write_due = false;
+  gr_wal_write(node->wal);
+  gr_wal_host_tell(node);
+  return node->halt_error == GR_OK;
 }

@@ -11,6 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Written on the node's thread at most. */
+#define QUICK_BYTES_MAX (32 * 1024)
+
+/* The weight of the latest sync in the usual one. */
+#define USUAL_SHIFT 3
+
 void gr_wal_writer_init(struct gr_wal_writer *writer, struct gr_wal_files *files,
                         struct gr_wal_failure *failure, struct gr_wal_keeper *keeper,
                         struct gr_waker *waker, gr_time spin_max_ns) {
@@ -132,6 +138,8 @@ static void publish(struct gr_wal_writer *writer, const struct gr_wal_written *w
   atomic_store(&writer->durable, durable);
   if (writer->waker) gr_waker_notify(writer->waker);
   pthread_mutex_lock(&writer->mutex);
+  const gr_time took = written->sync_time - writer->written.sync_time;
+  writer->usual_sync_ns += (took >> USUAL_SHIFT) - (writer->usual_sync_ns >> USUAL_SHIFT);
   writer->written = *written;
   pthread_mutex_unlock(&writer->mutex);
   gr_wal_keeper_advance(writer->keeper, durable, writer->used);
@@ -186,37 +194,52 @@ static void look_for_a_while(struct gr_wal_writer *writer) {
   while (!atomic_load(&writer->requested) && gr_posix_now() < until) sched_yield();
 }
 
-static void sleep_until_requested(struct gr_wal_writer *writer) {
-  if (atomic_load(&writer->requested) || writer->stops) return;
+static bool has_work(const struct gr_wal_writer *writer) {
+  return !writer->is_writing && (atomic_load(&writer->requested) || writer->stops);
+}
+
+static void sleep_until_work(struct gr_wal_writer *writer) {
+  if (has_work(writer)) return;
   const gr_time before = gr_posix_now();
   writer->is_asleep = true;
-  while (!atomic_load(&writer->requested) && !writer->stops)
-    pthread_cond_wait(&writer->request, &writer->mutex);
+  while (!has_work(writer)) pthread_cond_wait(&writer->request, &writer->mutex);
   writer->is_asleep = false;
   const gr_time slept = gr_posix_now() - before;
   writer->spin_ns = slept < writer->spin_max_ns ? writer->spin_max_ns : 0;
 }
 
-/* What is to be written next; NULL: nothing, and the log is closed. */
+/* What was gathered, to be written by the caller; NULL: nothing, or the log has failed.
+ * With the mutex. */
 static struct gr_wal_batch *take_batch(struct gr_wal_writer *writer) {
-  look_for_a_while(writer);
-  pthread_mutex_lock(&writer->mutex);
-  sleep_until_requested(writer);
   struct gr_wal_batch *batch = writer->batches + writer->filling;
   atomic_store(&writer->requested, false);
+  if (batch->count == 0 || gr_wal_has_failed(writer->failure)) return NULL;
   writer->filling = 1 - writer->filling;
+  writer->is_writing = true;
+  return batch;
+}
+
+/* With the mutex, which it gives up meanwhile. */
+static void write_taken(struct gr_wal_writer *writer, struct gr_wal_batch *batch) {
   pthread_mutex_unlock(&writer->mutex);
-  return batch->count > 0 ? batch : NULL;
+  (void)write_batch(writer, batch); /* if it failed, so has the log */
+  gr_wal_batch_clear(batch);
+  pthread_mutex_lock(&writer->mutex);
+  writer->is_writing = false;
 }
 
 static void *writer_main(void *context) {
   struct gr_wal_writer *writer = context;
-  struct gr_wal_batch *batch = NULL;
-  while ((batch = take_batch(writer)) != NULL) {
-    if (!write_batch(writer, batch)) return NULL;
-    gr_wal_batch_clear(batch);
+  for (bool ends = false; !ends;) {
+    look_for_a_while(writer);
+    pthread_mutex_lock(&writer->mutex);
+    sleep_until_work(writer);
+    struct gr_wal_batch *batch = take_batch(writer);
+    if (batch) write_taken(writer, batch);
+    ends = writer->stops && !batch;
+    pthread_mutex_unlock(&writer->mutex);
   }
-  if (writer->segment) write_end_mark(writer);
+  if (writer->segment && !gr_wal_has_failed(writer->failure)) write_end_mark(writer);
   return NULL;
 }
 
@@ -260,6 +283,26 @@ void gr_wal_writer_sync(struct gr_wal_writer *writer) {
   pthread_mutex_unlock(&writer->mutex);
   /* Without the mutex: whom it wakes wants that first. */
   if (any && is_asleep) pthread_cond_signal(&writer->request);
+}
+
+bool gr_wal_writer_is_quick(struct gr_wal_writer *writer) {
+  pthread_mutex_lock(&writer->mutex);
+  bool is_quick = !writer->is_writing && !atomic_load(&writer->requested) &&
+                  writer->usual_sync_ns < writer->spin_max_ns &&
+                  writer->batches[writer->filling].bytes <= QUICK_BYTES_MAX;
+  pthread_mutex_unlock(&writer->mutex);
+  return is_quick;
+}
+
+void gr_wal_writer_write(struct gr_wal_writer *writer) {
+  pthread_mutex_lock(&writer->mutex);
+  if (writer->is_writing) {
+    atomic_store(&writer->requested, true);
+  } else {
+    struct gr_wal_batch *batch = take_batch(writer);
+    if (batch) write_taken(writer, batch);
+  }
+  pthread_mutex_unlock(&writer->mutex);
 }
 
 struct gr_wal_written gr_wal_writer_measure(struct gr_wal_writer *writer) {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * The thread that writes records: what was gathered while it wrote and synced is its next
- * write, so at most one write is not durable yet, and a slow disk makes larger ones.
+ * Writes records: what is gathered while a write is under way is the next one, so at most
+ * one write is not durable yet, and a slow disk makes larger ones.
+ *
+ * A thread does it, so that the node goes on meanwhile; but while the disk is quick and
+ * there is little to write, waking that thread, and being woken by it, would cost more
+ * than the write: then the node's thread does it itself.
  *
  * One batch is filled by the node's thread under the mutex, which is held for a copy at
- * most; the other is the writer's.
+ * most; the other belongs to who writes.
  */
 #ifndef GR_POSIX_WAL_WRITER_H
 #define GR_POSIX_WAL_WRITER_H
@@ -39,13 +43,16 @@ struct gr_wal_writer {
   pthread_mutex_t mutex;  /* of all below up to the thread's own */
   pthread_cond_t request;
   bool is_asleep;
+  bool is_writing; /* one of the two threads is */
   bool stops;
-  size_t filling; /* the batch that is gathered; the other one is being written */
+  gr_time usual_sync_ns; /* a sync, as of late */
+  size_t filling;        /* the batch that is gathered; the other one is being written */
   struct gr_wal_batch batches[2];
   struct gr_wal_written written;
 
-  /* The thread's own. */
-  gr_time spin_ns;                /* how long to look before sleeping, as of late */
+  gr_time spin_ns; /* the thread's own: how long to look before sleeping, as of late */
+
+  /* Of the thread that is writing. */
   struct gr_wal_segment *segment; /* NULL: none was begun */
   uint32_t seed;
   uint64_t used; /* bytes of the segment */
@@ -75,6 +82,15 @@ bool gr_wal_writer_add(struct gr_wal_writer *writer, gr_ticket ticket,
 
 /* Has what was gathered written and synced as soon as the write before is. */
 void gr_wal_writer_sync(struct gr_wal_writer *writer);
+
+/* Whether to write at once, on the node's thread, is better than to have it written:
+ * nothing is being written, there is little, and a sync usually takes no longer than that
+ * thread would look for its end. */
+bool gr_wal_writer_is_quick(struct gr_wal_writer *writer);
+
+/* Writes and syncs what was gathered, on this thread; unless the other is writing, which
+ * then will. */
+void gr_wal_writer_write(struct gr_wal_writer *writer);
 
 struct gr_wal_written gr_wal_writer_measure(struct gr_wal_writer *writer);
 

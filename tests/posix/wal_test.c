@@ -116,6 +116,35 @@ Test(wal, figures) {
   gr_wal_close(wal);
 }
 
+Test(wal, written_by_the_caller) {
+  struct given given = {.first = 1};
+  struct gr_wal *wal = NULL;
+  struct gr_wal_text why;
+  cr_assert_eq(gr_wal_open(&wal, path, SEGMENT_BYTES, 1000000000, NULL, &why), GR_OK);
+  cr_assert_eq(gr_wal_start(wal, take_record, &given, &why), GR_OK);
+  uint8_t bytes[RECORD_BYTES_MAX];
+  for (gr_ticket ticket = 1; ticket <= 100; ticket++) {
+    record_fill(bytes, ticket);
+    const gr_slice part = {.data = bytes, .size = record_bytes(ticket)};
+    cr_assert(gr_wal_append(wal, ticket, &part, 1));
+    cr_assert(gr_wal_is_quick(wal));
+    gr_wal_write(wal);
+    cr_assert_eq(gr_wal_durable(wal), ticket);
+  }
+  static const uint8_t much[32 * 1024];
+  const gr_slice large = {.data = much, .size = sizeof(much)};
+  cr_assert(gr_wal_append(wal, 101, &large, 1));
+  cr_assert_not(gr_wal_is_quick(wal), "too much");
+  gr_wal_close(wal);
+}
+
+Test(wal, a_thread_that_does_not_look_writes_nothing) {
+  struct given given = {.first = 1};
+  struct gr_wal *wal = open_log(path, SEGMENT_BYTES, &given);
+  cr_assert_not(gr_wal_is_quick(wal));
+  gr_wal_close(wal);
+}
+
 static int take_large(void *context, gr_ticket ticket, gr_slice record) {
   uint64_t *bytes = context;
   cr_assert_gt(ticket, 0);
