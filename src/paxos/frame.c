@@ -219,6 +219,7 @@ void gr_heartbeat_encode(struct gr_writer *writer, const struct gr_roster *roste
   gr_write_u8(writer, (uint8_t)roster->count);
   for (uint32_t i = 0; i < roster->count; i++) {
     gr_write_u64(writer, heartbeat->incarnations[i]);
+    gr_write_u64(writer, heartbeat->boots[i]);
     gr_write_u64(writer, heartbeat->held[i].boot);
     gr_write_u64(writer, heartbeat->held[i].upto);
   }
@@ -242,6 +243,9 @@ bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roste
   if (gr_read_u8(reader) != roster->count) return false;
   for (uint32_t i = 0; i < roster->count; i++) {
     heartbeat->incarnations[i] = gr_read_u64(reader);
+    if (!gr_count_decode(reader, &heartbeat->boots[i]) ||
+        (heartbeat->boots[i] != GR_BOOT_VOLATILE && !roster->durable))
+      return false;
     if (!gr_boot_decode(reader, roster, &heartbeat->held[i].boot) ||
         !gr_count_decode(reader, &heartbeat->held[i].upto))
       return false;

@@ -77,6 +77,7 @@ struct gr_heartbeat {
   uint64_t echo_age; /* for how long the sender held it, ns */
   uint64_t
       incarnations[GR_MEMBERS_MAX]; /* which process of each member it knows; 0: none */
+  uint64_t boots[GR_MEMBERS_MAX];   /* and which start of it; 0: not heard of */
   struct gr_mark
       held[GR_MEMBERS_MAX]; /* its contiguous prefix of each lane; upto may be 0 */
 };

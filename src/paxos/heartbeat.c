@@ -38,6 +38,7 @@ void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
   for (uint32_t i = 0; i < p->roster.count; i++) {
     heartbeat->incarnations[i] =
         i == p->self ? p->roster.incarnation : p->peers[i].incarnation;
+    heartbeat->boots[i] = i == p->self ? p->roster.boot : p->peers[i].boot;
     heartbeat->held[i] = (struct gr_mark){p->lanes[i].boot, p->lanes[i].held};
   }
 }
@@ -179,6 +180,15 @@ static void measure_round_trip(struct gr_paxos *p, struct gr_peer *peer,
     peer->round_trip += sample / 8 - peer->round_trip / 8;
 }
 
+/* Others may hear a member that came back where we cannot: the leader must know of its
+ * new boot, to end the former one. */
+static void take_boots(struct gr_paxos *p, const struct gr_heartbeat *heartbeat) {
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self && p->peers[i].incarnation == heartbeat->incarnations[i] &&
+        p->peers[i].boot < heartbeat->boots[i])
+      gr_heartbeat_restarted(p, i, heartbeat->boots[i]);
+}
+
 static void take_marks(struct gr_paxos *p, uint32_t from,
                        const struct gr_heartbeat *heartbeat) {
   struct gr_peer *peer = &p->peers[from];
@@ -214,6 +224,7 @@ int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
   }
   if (!p->formed) return GR_OK;
   if (!peer->confirmed) return GR_ERR_STALE;
+  take_boots(p, heartbeat);
   take_marks(p, from, heartbeat);
   if (heartbeat->leads && heartbeat->promised.member == peer->id) {
     int order = gr_ballot_compare(heartbeat->promised, p->promised);
