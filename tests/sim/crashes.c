@@ -29,8 +29,12 @@ static bool is_down(const struct simulation *sim, uint32_t index) {
 void sim_crashes_plan_restart(struct simulation *sim, uint32_t index) {
   const struct sim_disk_config *disk = &sim->config.disk;
   if (sim_chance(&sim->disk_random, disk->stay_ppm)) return;
-  plan(sim, index, sim_exponential(&sim->disk_random, disk->down_ns) + 1,
-       SIM_EVENT_RESTART, false);
+  gr_time wait = sim_exponential(&sim->disk_random, disk->down_ns) + 1;
+  /* Somebody may see to a full disk first. */
+  gr_time full_until = sim->storages[index].full_until;
+  if (full_until > sim->now && gr_random_below(&sim->disk_random, 4) > 0)
+    wait += full_until - sim->now;
+  plan(sim, index, wait, SIM_EVENT_RESTART, false);
 }
 
 void sim_crashes_member(struct simulation *sim, uint32_t index, bool power) {
