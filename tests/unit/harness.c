@@ -76,16 +76,15 @@ void rig_open(struct rig *rig, uint32_t members, uint32_t self) {
   rig_know(rig);
 }
 
-/* Messages are so small here that none is in pieces. */
 static void rig_deliver(void *context) {
   struct rig *rig = context;
   gr_delivery delivery;
   while (gr_paxos_delivery(rig->paxos, &delivery)) {
     size_t used = strlen(rig->delivered);
     cr_assert_lt(used + delivery.bytes + 1, RIG_TEXT_MAX);
-    if (delivery.bytes > 0)
-      memcpy(rig->delivered + used, delivery.parts[0].data, delivery.bytes);
-    memcpy(rig->delivered + used + delivery.bytes, " ", 2);
+    for (size_t i = 0; i < delivery.part_count; used += delivery.parts[i++].size)
+      memcpy(rig->delivered + used, delivery.parts[i].data, delivery.parts[i].size);
+    memcpy(rig->delivered + used, " ", 2);
     gr_paxos_delivered(rig->paxos);
   }
 }

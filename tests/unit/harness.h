@@ -49,7 +49,7 @@ struct heard {
 };
 
 #define RIG_HEARD_MAX 256
-#define RIG_TEXT_MAX 1024
+#define RIG_TEXT_MAX 4096
 
 struct storage;
 
