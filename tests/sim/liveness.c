@@ -23,7 +23,7 @@
 #define BOUND_SYNCS (4 * SIM_SECOND)
 #define IDLE_HEARTBEATS 20
 #define TRIMS 1100              /* more than slots can be undecided */
-#define TRIMMED_BYTES_MAX 16384 /* and four batches */
+#define TRIMMED_BYTES_MAX 4096
 
 static bool in_core(const struct sim_liveness *run, uint32_t index) {
   return (run->core >> index & 1) != 0;
@@ -426,12 +426,12 @@ static void end_idle(struct sim_liveness *run) {
 
 /* What one member keeps depends on what the others said they do: so, several times. Slots
  * that were accepted and never chosen are kept until others take their places: so, with
- * messages, one slot each time. */
+ * messages, one slot every other time. */
 static void trim(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   uint64_t bytes;
   uint32_t member = neediest(sim, &bytes);
-  if (bytes <= TRIMMED_BYTES_MAX + 4 * sim->config.options.batch_bytes_max) {
+  if (bytes <= TRIMMED_BYTES_MAX) {
     run->phase = SIM_PHASE_DONE;
     return;
   }
@@ -442,7 +442,7 @@ static void trim(struct sim_liveness *run) {
     return;
   }
   checkpoint_all(run);
-  if (run->trims > 2) sim->processes[0].burst++;
+  if (run->trims % 2 == 0) sim->processes[0].burst++;
   sim_liveness_plan(sim, sim->now + idle_window(sim) / 8);
 }
 
