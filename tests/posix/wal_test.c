@@ -344,6 +344,49 @@ Test(wal, the_missing_last_segments) {
   refused(GR_ERR_STORAGE, "the segment with record 61 is missing");
 }
 
+/* All of the log is sound, but record `ticket` of the last segment is not in it any more.
+ */
+static void splice_out(gr_ticket ticket) {
+  struct image image = image_load(path);
+  const struct layout layout = image_layout(&image);
+  const struct place *place = layout.places;
+  while (place->ticket != ticket) place++;
+  struct image_file *file = image.files + place->file;
+  cr_assert_eq(place->file, layout.places[layout.count - 1].file);
+  memmove(file->bytes + place->at, file->bytes + place->at + place->bytes,
+          file->size - place->at - place->bytes);
+  file->size -= place->bytes;
+  image_store(&image, path);
+  image_free(&image);
+  char line[128];
+  snprintf(line, sizeof(line), "is damaged at byte %zu: record %d ", place->at,
+           (int)ticket);
+  refused(GR_ERR_STORAGE, line);
+}
+
+Test(wal, a_record_that_is_left_out) {
+  write_log(10);
+  splice_out(8);
+}
+
+Test(wal, the_last_record_is_left_out) {
+  write_log(10);
+  splice_out(10); /* only the end mark is behind it */
+}
+
+Test(wal, records_end_before_the_checkpoint) {
+  struct given given = {.first = 1};
+  struct gr_wal *wal = open_log(path, SEGMENT_BYTES, &given);
+  append_records(wal, 1, 8);
+  trim_log(wal, path, 9, 77);
+  gr_wal_close(wal);
+  char full[128];
+  snprintf(full, sizeof(full), "%s/00000000000000000001.segment", path);
+  cr_assert_eq(truncate(full, 32), 0);
+  refused(GR_ERR_STORAGE,
+          "00000000000000000001.segment is damaged at byte 32: record 1 ");
+}
+
 Test(wal, another_version) {
   write_log(60);
   struct image image = image_load(path);
@@ -373,6 +416,12 @@ Test(wal, torn_bytes_are_counted) {
   gr_wal_measure(wal, &figures);
   cr_assert_eq(given.count, 11);
   cr_assert_eq(figures.torn_bytes, last->bytes);
+  gr_wal_close(wal);
+  given.count = 0;
+  wal = open_log(path, SEGMENT_BYTES, &given);
+  gr_wal_measure(wal, &figures);
+  cr_assert_eq(given.count, 11);
+  cr_assert_eq(figures.torn_bytes, 0, "it has been cut off");
   gr_wal_close(wal);
   image_free(&image);
 }
