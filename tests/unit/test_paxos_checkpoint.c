@@ -28,7 +28,7 @@ static void close_all(void) {
 
 /* Member 1 leads in round 3. */
 static void accept(gr_slot slot, struct gr_cut cut) {
-  cr_assert_eq(rig_accept(&rig, rig_ballot(3, 1), slot, 1, slot - 1, cut), GR_OK);
+  cr_assert_eq(rig_accept(&rig, rig_ballot(3, 1), slot, 1, 0, cut), GR_OK);
 }
 
 /* Slots as far as this one, each with a batch of lane 1, which is a letter. */
@@ -143,6 +143,15 @@ Test(paxos_checkpoint, what_was_said_before_says_nothing_new) {
   cr_assert_eq(checkpoint(5), 5);
   cr_assert_eq(gr_paxos_checkpoint(rig.paxos, 7), GR_ERR_INVALID);
   close_all();
+  open_met();
+  order_upto(6);
+  settle();
+  others_settled(3);
+  cr_assert_eq(checkpoint(5), 0);
+  cr_assert_eq(checkpoint(2), 0, "the one that waits goes on waiting");
+  others_settled(6);
+  cr_assert_eq(trimmed(), 5);
+  close_all();
 }
 
 /* Not every slot's position is remembered, but some near to any that is asked for. */
@@ -246,6 +255,28 @@ Test(paxos_checkpoint, records_that_begin_behind_the_state_are_refused) {
                                 storage_record(&storage, 1)),
                GR_ERR_MALFORMED);
   gr_paxos_free(paxos);
+  close_all();
+}
+
+/* Their records are older than the position of the state. */
+Test(paxos_checkpoint, slots_that_were_accepted_long_before_stay) {
+  const char *const texts[] = {"a", "b", "c", "d", "e"};
+  open_met();
+  for (uint64_t i = 0; i < 5; i++) {
+    cr_assert_eq(rig_data(&rig, 1, 1, i + 1, texts[i]), GR_OK);
+    accept(i < 4 ? i + 1 : 6, rig_boot_cut(1, GR_BOOT_FIRST, i + 1));
+  }
+  accept(5, rig_boot_cut(2, 2, 0)); /* has no batch that would stay */
+  rig_turn(&rig);
+  cr_assert_str_eq(rig.delivered, "");
+  rig_sync(&rig);
+  cr_assert_str_eq(rig.delivered, "a b c d e ");
+  settle();
+  others_settled(4);
+  cr_assert_eq(checkpoint(4), 0);
+  cr_assert_eq(checkpoint(5), 4);
+  restart(4);
+  cr_assert_str_eq(rig.delivered, "e ");
   close_all();
 }
 
