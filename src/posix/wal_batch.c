@@ -46,15 +46,21 @@ static bool make_room(struct gr_wal_batch *batch, size_t bytes) {
 
 bool gr_wal_batch_add(struct gr_wal_batch *batch, gr_ticket ticket, const gr_slice *parts,
                       size_t part_count) {
-  const gr_slice payload = part_count > 1 ? parts[1] : (gr_slice){.size = 0};
-  const size_t copied = GR_WAL_RECORD_HEADER_BYTES + parts[0].size;
-  const size_t bytes = (size_t)gr_wal_record_bytes(parts[0].size + payload.size);
+  gr_slice payload = part_count > 1 ? parts[1] : (gr_slice){.size = 0};
+  gr_slice small = {.size = 0};
+  if (payload.size <= GR_WAL_COPIED_BYTES_MAX) {
+    small = payload;
+    payload = (gr_slice){.size = 0};
+  }
+  const size_t copied = GR_WAL_RECORD_HEADER_BYTES + parts[0].size + small.size;
+  const size_t bytes =
+      (size_t)gr_wal_record_bytes(copied - GR_WAL_RECORD_HEADER_BYTES + payload.size);
   const size_t zeros = bytes - copied - payload.size;
   if (!make_room(batch, copied + zeros)) return false;
-  uint8_t *at = batch->arena + batch->used;
-  if (parts[0].size > 0)
-    memcpy(at + GR_WAL_RECORD_HEADER_BYTES, parts[0].data, parts[0].size);
-  memset(at + copied, 0, zeros);
+  uint8_t *at = batch->arena + batch->used + GR_WAL_RECORD_HEADER_BYTES;
+  if (parts[0].size > 0) memcpy(at, parts[0].data, parts[0].size);
+  if (small.size > 0) memcpy(at + parts[0].size, small.data, small.size);
+  memset(at + parts[0].size + small.size, 0, zeros);
   batch->entries[batch->count++] = (struct gr_wal_entry){.at = batch->used,
                                                          .copied = copied,
                                                          .payload = payload,

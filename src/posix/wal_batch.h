@@ -13,7 +13,7 @@
 
 struct gr_wal_entry {
   size_t at;        /* of the header, in the arena */
-  size_t copied;    /* header and part 0 */
+  size_t copied;    /* header and part 0, and part 1 if that is small */
   gr_slice payload; /* part 1 */
   size_t zeros;
   gr_ticket ticket;
@@ -31,6 +31,9 @@ struct gr_wal_batch {
 
 void gr_wal_batch_free(struct gr_wal_batch *batch);
 void gr_wal_batch_clear(struct gr_wal_batch *batch);
+
+/* Payload up to this size is copied too: that takes less time than to point at it. */
+#define GR_WAL_COPIED_BYTES_MAX 512
 
 /* Adds a record of one or two parts, of at most GR_WAL_RECORD_BYTES_MAX. False: no
  * memory. */

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct cluster cluster;
@@ -171,6 +173,62 @@ Test(durable, one_comes_back_while_the_others_go_on) {
       }
   }
   for (size_t m = 0; m < MEMBERS; m++) cr_assert_not(cluster.witnesses[m].gap);
+}
+
+/* What a process that ends without warning leaves to the next one. */
+struct legacy {
+  struct record records[MEMBERS][20000];
+  size_t counts[MEMBERS];
+};
+
+/* Runs all three, until each has so many deliveries. Never returns. */
+static void run_and_crash(struct legacy *legacy, size_t count) {
+  cluster_start(&cluster);
+  for (uint64_t i = 1; deliveries(cluster.witnesses) < count; i += 10)
+    for (size_t m = 0; m < MEMBERS; m++) broadcast(m, i, i + 9);
+  for (size_t m = 0; m < MEMBERS; m++) {
+    struct witness *witness = cluster.witnesses + m;
+    pthread_mutex_lock(&witness->mutex);
+    legacy->counts[m] = witness->count < 20000 ? witness->count : 20000;
+    memcpy(legacy->records[m], witness->records,
+           legacy->counts[m] * sizeof(struct record));
+    pthread_mutex_unlock(&witness->mutex);
+  }
+  _exit(0);
+}
+
+/* Each member delivers again what any member had delivered. */
+static void check_legacy(const struct legacy *legacy) {
+  size_t most = 0;
+  for (size_t m = 0; m < MEMBERS; m++)
+    if (legacy->counts[m] > legacy->counts[most]) most = m;
+  await_all(legacy->counts[most]);
+  for (size_t m = 0; m < MEMBERS; m++)
+    for (size_t i = 0; i < legacy->counts[most]; i++) {
+      const struct record *record = cluster.witnesses[m].records + i;
+      cr_assert_eq(record->digest, legacy->records[most][i].digest);
+      cr_assert_eq(record->number, legacy->records[most][i].number);
+      cr_assert_eq(record->origin, legacy->records[most][i].origin);
+      cr_assert_eq(record->tag, 0);
+    }
+}
+
+Test(durable, all_crash_at_once_under_load) {
+  struct legacy *legacy = mmap(NULL, sizeof(*legacy), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  cr_assert_neq(legacy, MAP_FAILED);
+  for (size_t round = 1; round <= 5; round++) {
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) run_and_crash(legacy, round * 2000);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    cluster_start(&cluster);
+    check_legacy(legacy);
+    stop_all();
+    reset_all(0);
+  }
+  munmap(legacy, sizeof(*legacy));
 }
 
 Test(durable, two_nodes_at_one_directory) {
