@@ -140,7 +140,8 @@ class Durable(Case):
             cluster.start()
             self.assertEqual(cluster.members[0].call("DBSIZE"),
                              cluster.members[1].call("DBSIZE"))
-            for member in cluster.members:  # as before, but for what asking whether they answer adds
+            # As before, but for what was written to see whether they answer.
+            for member in cluster.members:
                 for key in ("answers:1", "answers:2", "answers:3"):
                     member.call("DEL", key)
             self.assertEqual(cluster.wait_for_same_digest()[1], state[1])
@@ -172,7 +173,8 @@ class Durable(Case):
             member = cluster.members[0]
             (member.data_path / "snapshot.tmp").mkdir()
             member.call("SET", "a", "x" * 2000)
-            wait_until(lambda: member.info()["snapshot_last_status"] == "Is a directory", "it fails")
+            wait_until(lambda: member.info()["snapshot_last_status"] == "Is a directory",
+                       "it fails")
             self.assertIn("the former one stays", member.log())
             self.assertEqual(member.call("SET", "b", "1"), "OK")
             member.kill()

@@ -82,7 +82,8 @@ class History:
         known = {number for number, known in self.writes["append"] if known}
         missing = known - set(there)
         if missing:
-            found.lose(len(missing), f"{self.name}: APPEND {sorted(missing)} acknowledged, not there")
+            found.lose(len(missing),
+                       f"{self.name}: APPEND {sorted(missing)} acknowledged, not there")
         twice = len(there) - len(set(there))
         if twice:
             found.double(twice, f"{self.name}: tokens there twice: {brief(text)}")
