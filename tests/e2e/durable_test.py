@@ -221,6 +221,20 @@ class Durable(Case):
             self.ends_with(victim, "GR_ERR_REPLACED")
             self.assertEqual(other.call("INCR", "n"), 1)
 
+    def test_a_member_without_a_directory_is_none_of_a_durable_group(self):
+        cluster = self.durable_cluster()
+        stranger = cluster.members[2]
+        stranger.data_path = None
+        try:
+            for member in cluster.members:
+                member.start()
+            for member in cluster.members:
+                wait_until(lambda member=member: "limits or durability" in member.log(),
+                           f"member {member.number} says so")
+                self.assertEqual(member.info()["role"], "forming")
+        finally:
+            cluster.end(show_logs=False)
+
     def test_a_snapshot_without_its_log_is_refused(self):
         with self.durable_cluster(size=1) as cluster:
             member = cluster.members[0]
