@@ -119,6 +119,13 @@ void gr_acceptor_advance(struct gr_paxos *p) {
   gr_storage_tell(p);
 }
 
+void gr_acceptor_leader_knows(struct gr_paxos *p, uint32_t from, gr_ballot ballot,
+                              gr_slot chosen) {
+  if (ballot.member == p->peers[from].id && gr_ballot_compare(ballot, p->promised) == 0 &&
+      p->leader_chosen < chosen)
+    p->leader_chosen = chosen;
+}
+
 void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
                                 const struct gr_accept *accept) {
   struct gr_peer *peer = &p->peers[from];
@@ -132,7 +139,7 @@ void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
   gr_marks_report(p, from, accept->ballot, accept->accepted, accept->chosen,
                   accept->delivered);
   if (p->start == 0) p->start = accept->start;
-  if (p->leader_chosen < accept->chosen) p->leader_chosen = accept->chosen;
+  gr_acceptor_leader_knows(p, from, accept->ballot, accept->chosen);
   /* What is not settled here is not settled everywhere, whatever the leader says. */
   gr_slot settled = gr_storage_settled(p);
   gr_slot stable = accept->stable < settled ? accept->stable : settled;

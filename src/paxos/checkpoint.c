@@ -15,29 +15,50 @@
 
 /* ---- boundaries ---- */
 
+/* A slot has a value that storage has not been given: should this member stop now, an
+ * older record of the slot is what comes back. */
+static bool value_is_due(const struct gr_paxos *p) {
+  for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++)
+    if (gr_slot_at(&p->log, slot)->ticket == GR_TICKET_NONE) return true;
+  return false;
+}
+
+static void name_batches(const struct gr_paxos *p, const struct gr_slot_entry *entry,
+                         uint64_t *named) {
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (gr_memberset_has(entry->lanes, i) && entry->marks[i].boot == p->lanes[i].boot &&
+        named[i] < entry->marks[i].upto)
+      named[i] = entry->marks[i].upto;
+}
+
+/* The first record with one of the batches up to this one that are still needed. */
+static gr_ticket first_batch(const struct gr_lane *lane, uint64_t upto) {
+  gr_ticket first = GR_TICKET_NONE;
+  uint64_t seq = lane->delivered.seq != 0 ? lane->delivered.seq : lane->ordered + 1;
+  for (; seq <= upto; seq++) {
+    const struct gr_kept_batch *batch = gr_lane_batch(lane, seq);
+    if (batch && batch->ticket < first) first = batch->ticket;
+  }
+  return first;
+}
+
 /* The first record that a replay from here on needs. Batches that no value names any more
  * are not counted, or they would stay in storage for ever: should one be named again, it
  * is stored again. */
 static gr_ticket first_needed(struct gr_paxos *p) {
   gr_ticket first = p->storage.next;
-  uint64_t named[GR_MEMBERS_MAX] = {0};
+  uint64_t named[GR_MEMBERS_MAX];
+  for (uint32_t i = 0; i < p->roster.count; i++) named[i] = p->lanes[i].ordered;
   for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
     if (entry->ticket < first) first = entry->ticket;
-    for (uint32_t i = 0; i < p->roster.count; i++)
-      if (gr_memberset_has(entry->lanes, i) && entry->marks[i].boot == p->lanes[i].boot &&
-          named[i] < entry->marks[i].upto)
-        named[i] = entry->marks[i].upto;
+    name_batches(p, entry, named);
   }
   for (uint32_t i = 0; i < p->roster.count; i++) {
     struct gr_lane *lane = &p->lanes[i];
-    if (named[i] < lane->ordered) named[i] = lane->ordered;
     if (lane->stored > named[i]) lane->stored = named[i];
-    bool begun = lane->delivered.seq != 0;
-    const struct gr_kept_batch *batch =
-        gr_lane_batch(lane, begun ? lane->delivered.seq : lane->ordered + 1);
-    if (batch && (begun || lane->stored > lane->ordered) && batch->ticket < first)
-      first = batch->ticket;
+    gr_ticket batch = first_batch(lane, named[i]);
+    if (batch < first) first = batch;
   }
   return first;
 }
@@ -46,6 +67,7 @@ static void fill_boundary(struct gr_paxos *p, struct gr_boundary *boundary) {
   boundary->slot = p->delivered;
   boundary->seqno = p->seqno;
   boundary->first = first_needed(p);
+  boundary->last = p->storage.next - 1;
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_lane *lane = &p->lanes[i];
     boundary->lanes[i] =
@@ -65,10 +87,26 @@ static void thin_out(struct gr_storage *storage) {
   storage->boundary_spacing *= 2;
 }
 
+/* The origin of a message in pieces may never send the rest. Its first piece would hold
+ * all records since in storage: those that did so at the last checkpoint are given once
+ * more. */
+static void renew_pieces(struct gr_paxos *p) {
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    struct gr_lane *lane = &p->lanes[i];
+    if (lane->delivered.seq == 0 || lane->again != 0) continue;
+    const struct gr_kept_batch *batch = gr_lane_batch(lane, lane->delivered.seq);
+    if (!batch || batch->ticket > p->storage.trimmed) continue;
+    lane->again = lane->delivered.seq;
+    lane->again_upto = lane->stored;
+  }
+}
+
 static void remember(struct gr_paxos *p) {
   struct gr_storage *storage = &p->storage;
+  if (value_is_due(p)) return;
   if (storage->boundary_count == GR_BOUNDARIES_MAX) thin_out(storage);
   fill_boundary(p, &storage->boundaries[storage->boundary_count++]);
+  renew_pieces(p);
 }
 
 static gr_slot last_boundary(const struct gr_storage *storage) {
@@ -83,12 +121,22 @@ void gr_checkpoint_passed(struct gr_paxos *p) {
     remember(p);
 }
 
-/* The last boundary that fits both; NULL if none does. */
-static const struct gr_boundary *boundary_at(const struct gr_storage *storage,
-                                             gr_seqno applied, gr_slot limit) {
+/* The last boundary that the host keeps; NULL if there is none. */
+static const struct gr_boundary *boundary_kept(const struct gr_storage *storage) {
   for (uint32_t i = storage->boundary_count; i-- > 0;)
-    if (storage->boundaries[i].seqno <= applied && storage->boundaries[i].slot <= limit)
-      return &storage->boundaries[i];
+    if (storage->boundaries[i].seqno <= storage->applied) return &storage->boundaries[i];
+  return NULL;
+}
+
+/* I-TRIM-1. What replaced older records is durable, too. */
+static bool can_trim_to(const struct gr_paxos *p, const struct gr_boundary *boundary) {
+  return boundary->seqno <= p->storage.applied && boundary->last <= p->storage.synced &&
+         boundary->slot <= gr_storage_settled(p) && boundary->slot < p->log_first;
+}
+
+static const struct gr_boundary *boundary_to_trim_to(const struct gr_paxos *p) {
+  for (uint32_t i = p->storage.boundary_count; i-- > 0;)
+    if (can_trim_to(p, &p->storage.boundaries[i])) return &p->storage.boundaries[i];
   return NULL;
 }
 
@@ -98,7 +146,8 @@ static void forget_boundaries(struct gr_storage *storage, gr_slot upto) {
     if (storage->boundaries[i].slot > upto)
       storage->boundaries[kept++] = storage->boundaries[i];
   storage->boundary_count = kept;
-  if (kept == 0) storage->boundary_spacing = 1;
+  if (kept < GR_BOUNDARIES_MAX / 4 && storage->boundary_spacing > 1)
+    storage->boundary_spacing /= 2;
 }
 
 /* ---- checkpoints ---- */
@@ -111,10 +160,9 @@ int gr_paxos_checkpoint(gr_paxos *p, gr_seqno applied) {
   if (applied > p->seqno && applied > p->options.applied) return GR_ERR_INVALID;
   if (applied <= storage->applied) return GR_OK;
   storage->applied = applied;
-  bool between = p->deliver_lane == 0 && p->deliver_offset == 0;
-  if (applied >= p->seqno && between && last_boundary(storage) < p->delivered)
+  if (applied >= p->seqno && !p->deliver_begun && last_boundary(storage) < p->delivered)
     remember(p);
-  const struct gr_boundary *wanted = boundary_at(storage, applied, p->delivered);
+  const struct gr_boundary *wanted = boundary_kept(storage);
   storage->trim_now = storage->trim_slot != 0; /* what the last one still waits for */
   storage->trim_slot = wanted ? wanted->slot : 0;
   return GR_OK;
@@ -127,9 +175,6 @@ static void encode_state(struct gr_paxos *p, const struct gr_boundary *boundary,
                                   .promised = p->promised,
                                   .slot = boundary->slot,
                                   .seqno = boundary->seqno};
-  /* Records that are handed over and not durable may yet be lost; the next ticket must
-   * not leave a gap behind them. */
-  if (state.first > p->storage.synced + 1) state.first = p->storage.synced + 1;
   gr_storage_view(p, &state.view);
   for (uint32_t i = 0; i < p->roster.count; i++) state.lanes[i] = boundary->lanes[i];
   gr_record_begin(writer, GR_RECORD_STATE);
@@ -141,18 +186,18 @@ bool gr_paxos_trim(gr_paxos *p, gr_ticket *first, gr_slice *state) {
   if (!p || !first || !state || gr_halted(p) || !p->roster.durable) return false;
   struct gr_storage *storage = &p->storage;
   if (storage->trim_slot == 0 && !storage->trim_now) return false;
-  gr_slot limit = gr_storage_settled(p);
-  if (limit >= p->log_first) limit = p->log_first - 1;
-  if (limit < storage->trim_slot && !storage->trim_now) return false;
-  const struct gr_boundary *boundary = boundary_at(storage, storage->applied, limit);
+  const struct gr_boundary *boundary = boundary_to_trim_to(p);
+  bool reached = boundary && boundary->slot >= storage->trim_slot;
+  if (!reached && !storage->trim_now) return false;
   storage->trim_now = false;
-  if (limit >= storage->trim_slot) storage->trim_slot = 0;
+  if (reached) storage->trim_slot = 0;
   if (!boundary) return false;
   struct gr_writer writer = gr_writer_of(p->record, GR_RECORD_HEADER_MAX);
   encode_state(p, boundary, &writer);
-  *first = boundary->first <= storage->synced ? boundary->first : storage->synced + 1;
+  *first = boundary->first;
   *state = (gr_slice){writer.data, writer.used};
   storage->checkpoint = boundary->slot;
+  storage->trimmed = boundary->first;
   p->counters.checkpoints++;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_CHECKPOINT,
                               .slot = boundary->slot,

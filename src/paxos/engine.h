@@ -168,7 +168,9 @@ struct gr_paxos {
   gr_slot delivered;
   gr_slot stable; /* every member has delivered every slot up to here */
   gr_seqno seqno;
-  uint32_t deliver_lane;   /* in slot delivered + 1 */
+  bool lane_closed;        /* cuts that name its former boot need nothing any more */
+  bool deliver_begun;      /* something of slot delivered + 1 is ordered */
+  uint32_t deliver_lane;   /* in it */
   uint32_t deliver_offset; /* of the next entry in batch lane.ordered + 1; 0: its begin */
   bool delivering;         /* gr_paxos_delivery() gave a message, of */
   uint64_t delivery_bytes; /* so many bytes, */
@@ -261,6 +263,8 @@ void gr_heartbeat_restarted(struct gr_paxos *p, uint32_t from, uint64_t boot);
 void gr_heartbeat_poll(struct gr_paxos *p);
 void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
                        struct gr_heartbeat *heartbeat);
+/* There is a later process of this member. */
+void gr_heartbeat_superseded(struct gr_paxos *p);
 /* GR_OK or GR_ERR_STALE. */
 int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
                          const struct gr_frame_header *header,
@@ -273,6 +277,9 @@ void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
 
 /* Raises the promise. The ballot must be higher than the one promised. */
 void gr_acceptor_promise(struct gr_paxos *p, gr_ballot ballot);
+/* What the leader of the promised ballot knows to be chosen is (R5). */
+void gr_acceptor_leader_knows(struct gr_paxos *p, uint32_t from, gr_ballot ballot,
+                              gr_slot chosen);
 void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
                                 const struct gr_accept *accept);
 void gr_acceptor_receive_prepare(struct gr_paxos *p, uint32_t from,
@@ -328,6 +335,8 @@ bool gr_learner_learn(struct gr_paxos *p, gr_slot slot, const struct gr_log_valu
 void gr_learner_trim(struct gr_paxos *p);
 /* Forgets the slots below this one, and their batches, that are delivered here. */
 void gr_learner_forget(struct gr_paxos *p, gr_slot first);
+/* Slots up to here a majority has settled. */
+gr_slot gr_learner_spare(const struct gr_paxos *p);
 /* Forgets the oldest slot though others lack it. False if it is not delivered here, and
  * by a majority. */
 bool gr_learner_evict(struct gr_paxos *p);

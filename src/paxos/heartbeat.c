@@ -180,13 +180,24 @@ static void measure_round_trip(struct gr_paxos *p, struct gr_peer *peer,
     peer->round_trip += sample / 8 - peer->round_trip / 8;
 }
 
+void gr_heartbeat_superseded(struct gr_paxos *p) {
+  GR_HALT(&p->halt, GR_ERR_REPLACED,
+          "the others know a later start of this member: its storage is an old copy, or "
+          "another process runs with one");
+}
+
 /* Others may hear a member that came back where we cannot: the leader must know of its
  * new boot, to end the former one. */
 static void take_boots(struct gr_paxos *p, const struct gr_heartbeat *heartbeat) {
-  for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self && p->peers[i].incarnation == heartbeat->incarnations[i] &&
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (i == p->self) continue;
+    if (p->peers[i].incarnation == heartbeat->incarnations[i] &&
         p->peers[i].boot < heartbeat->boots[i])
       gr_heartbeat_restarted(p, i, heartbeat->boots[i]);
+  }
+  if (heartbeat->incarnations[p->self] == p->roster.incarnation &&
+      heartbeat->boots[p->self] > p->roster.boot)
+    gr_heartbeat_superseded(p);
 }
 
 static void take_marks(struct gr_paxos *p, uint32_t from,

@@ -62,6 +62,9 @@ struct gr_lane {
   uint64_t base;   /* the last batch of the boots before it */
   uint64_t stored; /* batches from `ordered` up to here have been handed to storage, and
                       are still there */
+  uint64_t
+      again; /* batches from here up to again_upto go to storage once more; 0: none */
+  uint64_t again_upto;
   uint64_t trim_boot; /* boot as of the slots that are forgotten */
 
   uint64_t held;      /* every batch from first to here is there */
@@ -156,6 +159,11 @@ void gr_lane_reopen(struct gr_lane *lane, uint64_t boot);
  */
 void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_t ordered,
                     uint64_t messages);
+
+/* Moves the batches together, as if they had come into an empty lane, and forgets what is
+ * parked: so the lane needs no more blocks than it ever did with these batches. Nothing
+ * may point to them. */
+void gr_lane_repack(struct gr_lane *lane);
 
 /* Works out, when the batches up to `ordered` are here again, which message is begun. */
 void gr_lane_recall(struct gr_lane *lane);

@@ -24,6 +24,9 @@ static void learn_upto(struct gr_paxos *p, gr_slot upto) {
     p->chosen++;
   }
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_CHOSEN, .slot = p->chosen});
+  /* Its followers wait for its acceptance, which is not needed any more. */
+  if (p->role == GR_ROLE_LEADER && p->told.accepted < p->chosen)
+    gr_due_all(p, GR_DUE_ACCEPTED);
 }
 
 void gr_learner_count(struct gr_paxos *p) {
@@ -170,9 +173,14 @@ static bool close_lane(struct gr_paxos *p, uint32_t index, uint64_t boot) {
   struct gr_lane *lane = &p->lanes[index];
   if (boot <= lane->boot) return true;
   if (p->storage.resumed && tail_in_use(p, lane)) return false;
+  if (p->storage.resumed && index == p->self && boot > p->roster.boot) {
+    gr_heartbeat_superseded(p);
+    return false;
+  }
   gr_lane_reopen(lane, boot);
   p->lane_gaps[index] = (struct gr_gap){0};
   p->storage.closed = p->delivered + 1;
+  p->deliver_begun = p->lane_closed = true;
   p->proposed_upto[index] = lane->ordered;
   for (uint32_t i = 0; i < p->roster.count; i++)
     p->peers[i].serving_lanes &= ~gr_memberset_one(index);
@@ -212,6 +220,7 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
         return DELIVER_MISSING;
       if (deliver_batch(p, p->deliver_lane, batch, delivery)) return DELIVER_MESSAGE;
       lane->ordered++;
+      p->deliver_begun = true;
       p->deliver_offset = 0;
     }
   }
@@ -222,6 +231,7 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
 static void pass_message(struct gr_paxos *p) {
   struct gr_lane *lane = &p->lanes[p->deliver_lane];
   p->delivering = false;
+  p->deliver_begun = true;
   p->deliver_offset = p->delivery_next;
   p->seqno++;
   lane->messages++;
@@ -241,6 +251,7 @@ bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
     if (step == DELIVER_DONE) {
       p->delivered++;
       p->deliver_lane = 0;
+      p->deliver_begun = false;
       gr_checkpoint_passed(p);
     } else if (p->seqno < p->options.applied) {
       pass_message(p); /* the host has it already */
@@ -290,16 +301,15 @@ void gr_learner_trim(struct gr_paxos *p) {
 /* I-EVICT-1: what is forgotten a majority has delivered, and settled. So whoever is left
  * behind, a majority never is: the last of it would lack a slot that only a minority ever
  * delivered. */
-static bool majority_delivered(const struct gr_paxos *p, gr_slot slot) {
-  gr_memberset delivered = 0;
+gr_slot gr_learner_spare(const struct gr_paxos *p) {
+  uint64_t marks[GR_MEMBERS_MAX];
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if ((i == p->self ? gr_storage_settled(p) : p->peers[i].delivered) >= slot)
-      delivered |= gr_memberset_one(i);
-  return gr_memberset_majority(delivered, p->voters);
+    marks[i] = i == p->self ? gr_storage_settled(p) : p->peers[i].delivered;
+  return gr_majority_mark(marks, p->roster.count);
 }
 
 bool gr_learner_evict(struct gr_paxos *p) {
-  if (p->log_first > gr_storage_settled(p) || !majority_delivered(p, p->log_first))
+  if (p->log_first > gr_storage_settled(p) || p->log_first > gr_learner_spare(p))
     return false;
   gr_learner_forget(p, p->log_first + 1);
   p->counters.slots_evicted++;

@@ -282,6 +282,12 @@ int gr_paxos_flush(gr_paxos *p) {
   if (gr_halted(p)) return GR_ERR_HALTED;
   if (!p->storage.resumed) return GR_ERR_STATE;
   gr_learner_trim(p);
+  if (p->lane_closed) {
+    p->lane_closed = false;
+    gr_acceptor_advance(p);
+    gr_candidate_advance(p);
+    gr_learner_count(p);
+  }
   struct gr_lane *lane = &p->lanes[p->self];
   if (lane->held - lane->ordered < GR_BATCHES_UNORDERED_MAX)
     gr_lane_close(lane, &p->roster, p->self);

@@ -32,6 +32,7 @@ static int receive_accepted(struct gr_paxos *p, uint32_t from, struct gr_reader 
   if (!gr_accepted_decode(body, &p->roster, &accepted)) return GR_ERR_MALFORMED;
   gr_marks_report(p, from, accepted.promised, accepted.accepted, accepted.chosen,
                   accepted.delivered);
+  gr_acceptor_leader_knows(p, from, accepted.promised, accepted.chosen);
   gr_learner_count(p);
   return GR_OK;
 }
@@ -151,9 +152,8 @@ static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
   struct gr_peer *peer = &p->peers[index];
   /* I-MEET-1: only processes that have met take part; what they say before is as if lost.
    */
-  if (!p->formed || peer->incarnation != header.incarnation || header.boot < peer->boot)
+  if (!p->formed || peer->incarnation != header.incarnation || peer->boot != header.boot)
     return GR_ERR_STALE;
-  if (header.boot > peer->boot) gr_heartbeat_restarted(p, index, header.boot);
   error = receiver_of(header.type)(p, index, &reader);
   if (error == GR_OK) peer->heard = p->now;
   return error;

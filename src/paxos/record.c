@@ -114,11 +114,13 @@ void gr_marks_record_encode(struct gr_writer *writer,
                             const struct gr_marks_record *marks) {
   gr_write_u64(writer, marks->chosen);
   gr_write_u64(writer, marks->forgotten);
+  gr_write_u64(writer, marks->spare);
 }
 
 int gr_marks_record_decode(struct gr_reader *reader, struct gr_marks_record *marks) {
   return done(reader, gr_count_decode(reader, &marks->chosen) &&
                           gr_count_decode(reader, &marks->forgotten) &&
+                          gr_count_decode(reader, &marks->spare) &&
                           marks->forgotten <= marks->chosen);
 }
 

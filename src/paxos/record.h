@@ -42,6 +42,7 @@ struct gr_accept_record {
 struct gr_marks_record {
   gr_slot chosen; /* the values that stand here for the slots up to this one are chosen */
   gr_slot forgotten; /* memory no longer holds the slots up to this one */
+  gr_slot spare; /* and need not hold those up to this one: a majority has settled them */
 };
 
 /* A lane as of a slot boundary. */

@@ -56,6 +56,21 @@ static int restore_promise(struct gr_paxos *p, struct gr_reader *body) {
   return error;
 }
 
+/* Batches come in another order than in life, and may fill blocks less well. What others
+ * do not need is forgotten first, as life would have done. */
+static enum gr_keep keep_tightly(struct gr_paxos *p, struct gr_lane *lane,
+                                 const struct gr_batch *batch) {
+  enum gr_keep kept = GR_KEEP_NO_ROOM;
+  while (kept == GR_KEEP_NO_ROOM && p->log_first <= p->delivered &&
+         p->log_first <= p->storage.restored_spare) {
+    gr_learner_forget(p, p->log_first + 1);
+    kept = gr_lane_keep(lane, batch);
+  }
+  if (kept != GR_KEEP_NO_ROOM) return kept;
+  gr_lane_repack(lane);
+  return gr_lane_keep(lane, batch);
+}
+
 static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
   struct gr_batch batch;
   int error = gr_batch_open(body, &p->roster, &batch);
@@ -64,6 +79,8 @@ static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
   if (batch.boot < lane->boot) return GR_OK;
   if (batch.boot > lane->boot) return GR_ERR_MALFORMED; /* I-STO-2 */
   enum gr_keep kept = gr_lane_keep(lane, &batch);
+  if (kept == GR_KEEP_NO_ROOM && batch.seq == lane->held + 1)
+    kept = keep_tightly(p, lane, &batch);
   if (kept == GR_KEEP_NO_ROOM)
     return batch.seq == lane->held + 1 ? GR_ERR_NO_MEMORY : GR_OK;
   if (gr_ring_has(&lane->ring, batch.seq))
@@ -107,6 +124,7 @@ static int restore_marks(struct gr_paxos *p, struct gr_reader *body) {
   }
   if (p->storage.restored_forgotten < marks.forgotten)
     p->storage.restored_forgotten = marks.forgotten;
+  if (p->storage.restored_spare < marks.spare) p->storage.restored_spare = marks.spare;
   return GR_OK;
 }
 
@@ -191,6 +209,8 @@ int gr_paxos_restore(gr_paxos *p, gr_ticket ticket, gr_slice record) {
 static bool log_complete(const struct gr_paxos *p) {
   for (gr_slot slot = p->log_first; slot < p->log_end; slot++)
     if (gr_slot_at(&p->log, slot)->slot != slot) return false;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (p->lanes[i].held < p->lanes[i].ordered) return false;
   return true;
 }
 
@@ -205,7 +225,7 @@ static void resume_storage(struct gr_paxos *p) {
   storage->view_due = first;
   storage->boot_due = true;
   storage->boot_ticket = storage->formed_ticket = GR_TICKET_NONE;
-  storage->marks = (struct gr_marks_record){p->chosen, p->log_first - 1};
+  storage->marks = (struct gr_marks_record){p->chosen, p->log_first - 1, 0};
   storage->settled = storage->settling = p->chosen;
   storage->next_slot = p->log_end;
   storage->resumed = true;

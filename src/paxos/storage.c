@@ -56,9 +56,12 @@ static gr_slot durable_acceptances(const struct gr_paxos *p) {
 
 void gr_storage_tell(struct gr_paxos *p) {
   struct gr_told *told = &p->told;
+  /* What storage gave back may not be durable before what was written after it is. */
+  if (!gr_storage_ready(p)) return;
   if (!gr_storage_promise_told(p)) {
     if (p->storage.promise_ticket > p->storage.synced) return;
     *told = (struct gr_told){.promised = p->promised};
+    if (p->role == GR_ROLE_CANDIDATE) gr_election_rearm(p); /* only now it asks */
   }
   if (!p->started) return;
   bool started = told->started;
@@ -129,6 +132,22 @@ static uint64_t last_batch(const struct gr_lane *lane, struct gr_mark mark) {
   return mark.upto < lane->base ? mark.upto : lane->base;
 }
 
+/* A batch that storage has, and is to have nearer to the end of what it keeps. */
+static bool next_again(struct gr_paxos *p) {
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    struct gr_lane *lane = &p->lanes[i];
+    if (lane->again == 0) continue;
+    if (lane->delivered.seq == 0 || lane->again > lane->again_upto) {
+      lane->again = 0; /* the message is whole, or all of it is given */
+      continue;
+    }
+    p->storage.lane = i;
+    p->storage.seq = lane->again;
+    return true;
+  }
+  return false;
+}
+
 /* The lane whose batches the slot's value still waits for; or the number of members. */
 static uint32_t lane_to_store(const struct gr_paxos *p,
                               const struct gr_slot_entry *entry) {
@@ -163,7 +182,7 @@ static gr_slot marked(const struct gr_paxos *p) {
  * batch of the next one. */
 static bool marks_needed(const struct gr_paxos *p, bool others_due) {
   const struct gr_storage *storage = &p->storage;
-  if (storage->marks.chosen < storage->closed && storage->closed <= marked(p))
+  if (storage->marks.chosen < storage->closed && storage->marks.chosen < marked(p))
     return true;
   if (storage->marks.chosen >= marked(p) && storage->marks.forgotten + 1 >= p->log_first)
     return false;
@@ -178,9 +197,12 @@ static enum gr_record_type next_type(struct gr_paxos *p) {
   storage->slot = next_slot(p);
   if (marks_needed(p, promise_due || storage->slot != 0)) return GR_RECORD_MARKS;
   if (promise_due) return GR_RECORD_PROMISE;
+  if (next_again(p)) return GR_RECORD_BATCH;
   if (storage->slot == 0) return 0;
   storage->lane = lane_to_store(p, gr_slot_at(&p->log, storage->slot));
-  return storage->lane < p->roster.count ? GR_RECORD_BATCH : GR_RECORD_ACCEPT;
+  if (storage->lane == p->roster.count) return GR_RECORD_ACCEPT;
+  storage->seq = p->lanes[storage->lane].stored + 1;
+  return GR_RECORD_BATCH;
 }
 
 /* ---- records ---- */
@@ -219,7 +241,8 @@ static void encode_body(struct gr_paxos *p, struct gr_writer *writer) {
     encode_accept(p, writer);
     break;
   case GR_RECORD_MARKS:
-    storage->marking = (struct gr_marks_record){marked(p), p->log_first - 1};
+    storage->marking =
+        (struct gr_marks_record){marked(p), p->log_first - 1, gr_learner_spare(p)};
     gr_marks_record_encode(writer, &storage->marking);
     break;
   case GR_RECORD_BATCH:
@@ -249,7 +272,7 @@ bool gr_paxos_record(gr_paxos *p, gr_record *record) {
   storage->offered_bytes = writer.used;
   if (storage->offered == GR_RECORD_BATCH) {
     const struct gr_lane *lane = &p->lanes[storage->lane];
-    const struct gr_kept_batch *batch = gr_lane_batch(lane, lane->stored + 1);
+    const struct gr_kept_batch *batch = gr_lane_batch(lane, storage->seq);
     if (!GR_ENSURE(&p->halt, batch != NULL,
                    "I-STO-3: what is accepted and not stored is kept"))
       return false;
@@ -287,7 +310,9 @@ void gr_paxos_recorded(gr_paxos *p) {
     break;
   case GR_RECORD_BATCH:
     lane = &p->lanes[storage->lane];
-    gr_lane_place(lane, ++lane->stored)->ticket = ticket;
+    gr_lane_place(lane, storage->seq)->ticket = ticket;
+    if (lane->stored < storage->seq) lane->stored = storage->seq;
+    if (lane->again == storage->seq) lane->again++;
     break;
   case GR_RECORD_ACCEPT:
     gr_slot_at(&p->log, storage->slot)->ticket = ticket;

@@ -19,6 +19,7 @@ struct gr_boundary {
   gr_slot slot;
   gr_seqno seqno;
   gr_ticket first; /* of the records that such a replay needs */
+  gr_ticket last;  /* of those given by then: to be durable before those before go */
   struct gr_lane_state lanes[GR_MEMBERS_MAX];
 };
 
@@ -51,6 +52,7 @@ struct gr_storage {
   enum gr_record_type offered; /* 0: none */
   gr_slot slot;
   uint32_t lane;
+  uint64_t seq;
   struct gr_marks_record marking;
   size_t offered_bytes;
 
@@ -62,12 +64,14 @@ struct gr_storage {
   gr_slot trim_slot;  /* the boundary to be reached; 0: no trim is due */
   bool trim_now;      /* whatever can be reached */
   gr_slot checkpoint; /* the last one given */
+  gr_ticket trimmed;  /* and the first ticket that it kept */
 
   /* replay: see restore.c */
   bool restoring;        /* something has been given back */
   gr_ticket restored;    /* the last record given back; 0: none */
   gr_ticket state_first; /* records below are older than the state; 0: no state */
   gr_slot restored_forgotten;
+  gr_slot restored_spare;
 };
 
 #endif
