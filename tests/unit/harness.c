@@ -101,6 +101,7 @@ void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
   cr_assert_eq(gr_paxos_resume(rig->paxos, rig->now), GR_OK);
   rig_know(rig);
   rig_sync(rig);
+  if (rig_status(rig).role != GR_ROLE_FORMING) cr_assert_eq(rig_beat_all(rig), GR_OK);
 }
 
 void rig_close(struct rig *rig) {

@@ -69,7 +69,8 @@ struct rig {
 };
 
 void rig_open(struct rig *rig, uint32_t members, uint32_t self);
-/* With storage: the engine comes back from what it keeps, and its boot is durable. */
+/* With storage: the engine comes back from what it keeps, its boot is durable, and it has
+ * heard from the peers that it had met. */
 void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
                      struct storage *storage, gr_seqno applied);
 void rig_close(struct rig *rig);

@@ -49,6 +49,13 @@ static int data(uint32_t from, uint32_t lane, uint64_t boot, uint64_t seq,
   return error;
 }
 
+/* The member was started once more, and says so. */
+static void peer_restarts(uint32_t index) {
+  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+  rig.boots[index]++;
+  cr_assert_eq(rig_beat(&rig, index, &heartbeat), GR_OK);
+}
+
 /* The proposals to member 1 that the last turn brought, in order. */
 static size_t proposals(struct gr_accept *accepts) {
   size_t count = 0;
@@ -141,6 +148,7 @@ Test(paxos_boots, the_rest_of_a_boot_is_dropped) {
   cr_assert_eq(rig_data(&rig, 2, 2, 1, "a"), GR_OK);
   cr_assert_eq(rig_data(&rig, 2, 2, 2, "lost"), GR_OK);
   order(1, 2, 1, 1);
+  peer_restarts(2);
   order(2, 2, 2, 0);
   cr_assert_eq(data(1, 2, 1, 2, "lost"), GR_OK, "from who still has it");
   cr_assert_eq(data(2, 2, 2, 2, "b"), GR_OK);
@@ -157,6 +165,7 @@ Test(paxos_boots, the_rest_of_a_boot_is_dropped) {
 Test(paxos_boots, a_proposal_of_a_former_boot_adds_nothing) {
   open_met();
   cr_assert_eq(rig_data(&rig, 2, 2, 1, "a"), GR_OK);
+  peer_restarts(2);
   order(1, 2, 2, 0);
   order(2, 2, 1, 7); /* of which nothing is here, nor needed */
   gr_status status = rig_status(&rig);
@@ -175,10 +184,7 @@ Test(paxos_boots, a_leader_that_hears_of_a_boot_closes_the_one_before) {
   open_met();
   gr_ballot ballot = rig_lead(&rig);
   cr_assert_eq(rig_data(&rig, 2, 2, 1, "a"), GR_OK);
-  rig.boots[2] = 2;
-  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
-  heartbeat.held[2] = (struct gr_mark){1, 0};
-  cr_assert_eq(rig_beat(&rig, 2, &heartbeat), GR_OK);
+  peer_restarts(2);
   rig_turn(&rig);
   struct gr_accept accepts[8];
   cr_assert_eq(proposals(accepts), 1);
@@ -197,13 +203,34 @@ Test(paxos_boots, a_leader_that_hears_of_a_boot_closes_the_one_before) {
   close_all();
 }
 
+/* The leader may not hear who has come back. */
+Test(paxos_boots, a_boot_is_heard_of_from_others_too) {
+  open_met();
+  rig_lead(&rig);
+  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+  heartbeat.boots[2] = 2;
+  heartbeat.incarnations[2] = 8002; /* a process that we do not know */
+  cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
+  rig_turn(&rig);
+  struct gr_accept accepts[8];
+  cr_assert_eq(proposals(accepts), 0);
+  heartbeat.incarnations[2] = 7002;
+  cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
+  rig_turn(&rig);
+  cr_assert_eq(proposals(accepts), 1);
+  cr_assert_eq(accepts[0].cut.marks[2].boot, 2);
+  cr_assert(gr_mark_is_close(accepts[0].cut.marks[2]));
+  cr_assert_eq(rig_prepare(&rig, rig_ballot(9, 2), 1), GR_ERR_STALE);
+  close_all();
+}
+
 Test(paxos_boots, frames_of_a_former_boot_are_stale) {
   open_met();
-  rig.boots[2] = 2;
+  peer_restarts(2);
+  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
   cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 2), 1), GR_OK);
   rig.boots[2] = 1;
   cr_assert_eq(rig_prepare(&rig, rig_ballot(4, 2), 1), GR_ERR_STALE);
-  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
   cr_assert_eq(rig_beat(&rig, 2, &heartbeat), GR_ERR_STALE);
   cr_assert_eq(rig_status(&rig).promised.round, 3);
   close_all();

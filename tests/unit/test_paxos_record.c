@@ -84,7 +84,7 @@ static int recode_accept(struct gr_reader *reader, struct gr_writer *writer) {
 }
 
 static void sample_marks(struct gr_writer *writer) {
-  gr_marks_record_encode(writer, &(struct gr_marks_record){8, 6});
+  gr_marks_record_encode(writer, &(struct gr_marks_record){.chosen = 8, .forgotten = 6});
 }
 
 static int recode_marks(struct gr_reader *reader, struct gr_writer *writer) {
