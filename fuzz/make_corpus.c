@@ -363,6 +363,28 @@ static void make_leading(const char *folder, uint8_t *bytes) {
   save(folder, "receive", "leading", &seed);
 }
 
+/* A storage for restore.c that fits together, and what comes after the start. 40 is what
+ * the member expects. */
+static void make_restored(const char *folder, uint8_t *bytes, uint8_t mode,
+                          const char *name) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, mode);
+  add_steps(&seed, "00 0e"); /* nothing applied; so many records */
+  if (mode & 1) add_steps(&seed, "40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40");
+  for (unsigned i = 0; i < 4; i++) {
+    add_steps(&seed, "00 00 01 05 40 40");              /* a batch of member 2, */
+    add_steps(&seed, "01 00 40 40 02 40 40");           /* a slot that names it */
+    if (i % 2 == 1) add_steps(&seed, "02 00 40 00 40"); /* and that it is chosen */
+  }
+  add_steps(&seed, "06 00 40");                /* another promise */
+  add_steps(&seed, "01 00 41 40 02 00 01");    /* and a slot again */
+  add_steps(&seed, "02 00 40 00 40 06 00 40"); /* chosen */
+  add_steps(&seed, "0f 00 0c 10 12 00 0f 00 10 00 0f 00 0c ff 12 00 0f 00");
+  add_steps(&seed, "01 00 01 03 ff ff 40 02 00 01 00 00 00 00 00 00 00 02 01 40");
+  add_steps(&seed, "0f 00 0c 40 0f 00 11 00 12 00 0d 20 12 00 0f 00 11 00 12 00");
+  save(folder, "restore", name, &seed);
+}
+
 int main(int argc, char **argv) {
   static uint8_t bytes[SEED_BYTES_MAX];
   if (argc != 2) {
@@ -391,5 +413,8 @@ int main(int argc, char **argv) {
   make_led(argv[1], bytes, 2, "led");
   make_led(argv[1], bytes, 6, "led-oversized");
   make_leading(argv[1], bytes);
+  make_restored(argv[1], bytes, 2, "alone");
+  make_restored(argv[1], bytes, 6, "formed");
+  make_restored(argv[1], bytes, 7, "state");
   return 0;
 }
