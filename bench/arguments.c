@@ -73,7 +73,9 @@ void arguments_parse(const char *program, const char *purpose,
       continue;
     }
     if (++i == argc) refuse(program, arguments[k].name, "needs a value");
-    if (arguments[k].number != NULL)
+    if (arguments[k].text != NULL)
+      *arguments[k].text = argv[i];
+    else if (arguments[k].number != NULL)
       take_number(program, &arguments[k], argv[i]);
     else
       take_word(program, &arguments[k], argv[i]);

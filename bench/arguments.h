@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The command line of a benchmark: a table of options, each a flag, a number within
- * limits or one of some words.
+ * limits, one of some words, or any text.
  */
 #ifndef BENCH_ARGUMENTS_H
 #define BENCH_ARGUMENTS_H
@@ -15,7 +15,8 @@ struct argument {
   const char *help;  /* one line */
   bool *flag;        /* set when the option is there; or */
   uint64_t *number;  /* the value, from `lowest` to `highest`; or */
-  const char **word; /* the value, which is one of `words` */
+  const char **word; /* the value, which is one of `words`; or */
+  const char **text; /* the value as it is */
   uint64_t lowest;
   uint64_t highest;
   const char *const *words; /* ends with NULL */

@@ -171,7 +171,7 @@ void failover_run(const struct failover_options *options,
   size_t log_bytes = FAILOVER_MEMBERS * (size_t)FAILOVER_LOG_MAX * sizeof(uint64_t);
   struct failover_shared *shared = shared_memory(sizeof(*shared));
   struct run run = {.context = {options, shared, shared_memory(log_bytes)}};
-  local_group_init(&shared->group, FAILOVER_MEMBERS);
+  local_group_init(&shared->group, FAILOVER_MEMBERS, NULL);
   processes_start(&run.processes, FAILOVER_MEMBERS, failover_member_run, &run.context);
   local_group_await_leader(&shared->group, &run.processes, bench_now() + FORM_TIMEOUT_NS);
   atomic_store(&shared->phase, FAILOVER_LOAD);

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "ordered_run.h"
 #include "report.h"
+#include "scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct settings {
   uint64_t members, senders, size, in_flight, seconds, warmup, repeat;
   const char *sender;
   const char *resubmit;
+  const char *durable;
   bool baseline;
   bool json;
 };
@@ -66,6 +68,8 @@ static struct settings parse(int argc, char **argv) {
       {"--resubmit",
        "who sends: a thread that is woken, or the callback of the deliveries",
        .word = &s.resubmit, .words = resubmits},
+      {"--durable", "durable members, with their logs in this directory",
+       .text = &s.durable},
       {"--baseline", "also bare TCP, before each run", .flag = &s.baseline},
       {"--json", "the last line is JSON", .flag = &s.json},
   };
@@ -100,6 +104,7 @@ static double run_baseline(const struct settings *s, struct report_figure *figur
 }
 
 static void run_ordered(const struct settings *s, double values[ORDERED_FIGURES]) {
+  struct scratch logs;
   struct ordered_options options = {
       .members = s->members,
       .senders = s->senders,
@@ -110,7 +115,14 @@ static void run_ordered(const struct settings *s, double values[ORDERED_FIGURES]
       .leader_sends = strcmp(s->sender, "leader") == 0,
       .from_callback = strcmp(s->resubmit, "callback") == 0,
   };
+  if (s->durable == NULL) {
+    ordered_run(&options, values);
+    return;
+  }
+  logs = scratch_make(s->durable);
+  options.data_directory = logs.path;
   ordered_run(&options, values);
+  scratch_remove(&logs);
 }
 
 int main(int argc, char **argv) {
@@ -125,6 +137,10 @@ int main(int argc, char **argv) {
       [FIFO_ERRORS] = {.name = "fifo_errors", .decimals = 0},
       [ORDER_ERRORS] = {.name = "order_errors", .decimals = 0},
       [LEADER_CHANGES] = {.name = "leader_changes", .decimals = 0},
+      [MESSAGES_PER_SYNC] = {.name = "messages_per_sync", .decimals = 1},
+      [SYNCS_PER_S] = {.name = "syncs_per_s", .decimals = 0},
+      [LOG_MB_PER_S] = {.name = "log_mb_per_s", .decimals = 1},
+      [SYNC_MEAN_US] = {.name = "sync_mean_us", .decimals = 1},
       [NULL_MB_PER_S] = {.name = "null_mb_per_s", .decimals = 2},
       [RATIO_TO_NULL] = {.name = "ratio_to_null", .decimals = 4},
       [NULL_CPU_US_PER_MESSAGE] = {.name = "null_cpu_us_per_message", .decimals = 3},
@@ -137,7 +153,8 @@ int main(int argc, char **argv) {
     double null_mb_per_s = 0;
     if (s.baseline) null_mb_per_s = run_baseline(&s, figures);
     run_ordered(&s, values);
-    for (int i = 0; i < ORDERED_FIGURES; i++) summary_add(&figures[i].runs, values[i]);
+    int count = s.durable == NULL ? ORDERED_VOLATILE_FIGURES : ORDERED_FIGURES;
+    for (int i = 0; i < count; i++) summary_add(&figures[i].runs, values[i]);
     if (null_mb_per_s > 0)
       summary_add(&figures[RATIO_TO_NULL].runs, values[PAYLOAD_MB_PER_S] / null_mb_per_s);
     errors += values[FIFO_ERRORS] + values[ORDER_ERRORS];

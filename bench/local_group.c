@@ -6,11 +6,14 @@
 
 #include "clock.h"
 
+#include <limits.h>
 #include <stdio.h>
 
-void local_group_init(struct local_group *group, size_t count) {
+void local_group_init(struct local_group *group, size_t count,
+                      const char *data_directory) {
   uint16_t ports[PROCESSES_MAX];
   group->count = count;
+  group->data_directory = data_directory;
   free_ports(ports, count);
   for (size_t i = 0; i < count; i++)
     snprintf(group->addresses[i], LOCAL_ADDRESS_BYTES, "127.0.0.1:%u", ports[i]);
@@ -35,6 +38,7 @@ static void on_halted(void *context, int error, const char *text) {
 void local_member_start(struct local_member *member, size_t index, gr_node_host host) {
   gr_node_member members[PROCESSES_MAX];
   char error_text[PROCESSES_ERROR_BYTES];
+  char data_directory[PATH_MAX];
   for (size_t i = 0; i < member->group->count; i++)
     members[i] = (gr_node_member){.id = i + 1, .address = member->group->addresses[i]};
   gr_node_options options = {
@@ -45,6 +49,11 @@ void local_member_start(struct local_member *member, size_t index, gr_node_host 
       .members = members,
       .member_count = member->group->count,
   };
+  if (member->group->data_directory != NULL) {
+    snprintf(data_directory, sizeof(data_directory), "%s/%zu",
+             member->group->data_directory, index + 1);
+    options.data_directory = data_directory;
+  }
   member->index = index;
   host.size = sizeof(host);
   host.context = member;

@@ -15,13 +15,15 @@
 
 struct local_group {
   size_t count;
+  const char *data_directory; /* member i + 1 has its log under it; NULL: volatile */
   char addresses[PROCESSES_MAX][LOCAL_ADDRESS_BYTES]; /* member i + 1 listens at i */
   _Atomic uint64_t leaders[PROCESSES_MAX]; /* whom each member takes for it; 0: none */
   _Atomic uint64_t leader_changes;         /* at all members */
 };
 
 /* In the parent: chooses the ports. */
-void local_group_init(struct local_group *group, size_t count);
+void local_group_init(struct local_group *group, size_t count,
+                      const char *data_directory);
 
 /* In child `index`: starts its node; ends the process if it cannot. The callbacks
  * `leader`, `log` and `halted` are the group's own, and find it through `host->context`,

@@ -37,6 +37,7 @@ struct member {
   uint64_t hash;
   uint64_t owed; /* from_callback: messages to be sent at the end of the round */
   uint64_t numbers[PROCESSES_MAX + 1]; /* the last of each origin */
+  uint64_t kept_bytes; /* durable: payload since the log was told that all is kept */
 
   _Alignas(64) _Atomic uint32_t wakes;
   _Atomic bool asleep;
@@ -123,9 +124,32 @@ static void check(struct member *member, const gr_delivery *delivery) {
     member->checkpoints[checkpoint - 1] = member->hash;
 }
 
+/* ---- durable runs ---- */
+
+static void read_storage(struct member *member, struct storage_reading *reading) {
+  reading->now = bench_now();
+  reading->delivered = atomic_load(&member->report->delivered);
+  reading->storage.size = sizeof(reading->storage);
+  int error = gr_node_storage_figures(member->local.node, &reading->storage);
+  if (error != GR_OK) child_fail("gr_node_storage_figures: %s", gr_error_text(error));
+}
+
+/* The end of a round, on the node's thread. */
+static void look_after_log(struct member *member) {
+  struct storage_reading *first = &member->report->measured[0];
+  if (first->now == 0 && phase_of(member) == PHASE_MEASURED) read_storage(member, first);
+  if (member->kept_bytes < KEPT_BYTES) return;
+  member->kept_bytes = 0;
+  int error = gr_node_checkpoint(member->local.node, member->delivered);
+  if (error != GR_OK) child_fail("gr_node_checkpoint: %s", gr_error_text(error));
+}
+
+/* ---- callbacks ---- */
+
 static int on_deliver(void *context, const gr_delivery *delivery, uint64_t tag) {
   struct member *member = context;
   member->delivered++;
+  member->kept_bytes += delivery->bytes;
   check(member, delivery);
   if (delivery->origin != member->local.index + 1) return 0;
   if (tag != 0 && phase_of(member) == PHASE_MEASURED)
@@ -139,6 +163,7 @@ static void on_delivered(void *context) {
   struct member *member = context;
   atomic_store_explicit(&member->report->delivered, member->delivered,
                         memory_order_relaxed);
+  if (member->options->data_directory != NULL) look_after_log(member);
   if (member->options->from_callback) {
     if (member->owed > 0) send_from_callback(member);
     return;
@@ -183,6 +208,9 @@ void ordered_member_run(void *pointer, size_t index) {
                      (gr_node_host){.deliver = on_deliver, .delivered = on_delivered});
   await_phase(member, PHASE_WARMUP);
   if (atomic_load(&member->report->sends)) send_and_drain(member);
+  await_phase(member, PHASE_DRAIN);
+  if (context->options->data_directory != NULL)
+    read_storage(member, &member->report->measured[1]);
   atomic_store(&member->report->sent, atomic_load(&member->sent));
   atomic_store(&member->report->drained, true);
   await_phase(member, PHASE_END);

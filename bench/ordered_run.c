@@ -6,6 +6,7 @@
 #include "ordered_run.h"
 
 #include "clock.h"
+#include "summary.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -91,6 +92,56 @@ static uint64_t order_errors(const struct ordered_context *context) {
   return errors;
 }
 
+static double median_over_members(const struct ordered_context *context,
+                                  double of(const struct storage_reading *first,
+                                            const struct storage_reading *last)) {
+  struct summary summary = {.count = 0};
+  for (size_t i = 0; i < context->options->members; i++) {
+    const struct storage_reading *measured = context->shared->reports[i].measured;
+    summary_add(&summary, of(&measured[0], &measured[1]));
+  }
+  return summary_median(&summary);
+}
+
+static double per_sync(uint64_t amount, const struct storage_reading *first,
+                       const struct storage_reading *last) {
+  uint64_t syncs = last->storage.syncs - first->storage.syncs;
+  return syncs == 0 ? 0 : (double)amount / (double)syncs;
+}
+
+static double per_s(uint64_t amount, const struct storage_reading *first,
+                    const struct storage_reading *last) {
+  return (double)amount * 1e9 / (double)(last->now - first->now);
+}
+
+static double messages_per_sync(const struct storage_reading *first,
+                                const struct storage_reading *last) {
+  return per_sync(last->delivered - first->delivered, first, last);
+}
+
+static double syncs_per_s(const struct storage_reading *first,
+                          const struct storage_reading *last) {
+  return per_s(last->storage.syncs - first->storage.syncs, first, last);
+}
+
+static double log_mb_per_s(const struct storage_reading *first,
+                           const struct storage_reading *last) {
+  return per_s(last->storage.bytes - first->storage.bytes, first, last) / 1e6;
+}
+
+static double sync_mean_us(const struct storage_reading *first,
+                           const struct storage_reading *last) {
+  return per_sync(last->storage.sync_time - first->storage.sync_time, first, last) / 1e3;
+}
+
+static void compute_storage(const struct ordered_context *context,
+                            double figures[ORDERED_FIGURES]) {
+  figures[MESSAGES_PER_SYNC] = median_over_members(context, messages_per_sync);
+  figures[SYNCS_PER_S] = median_over_members(context, syncs_per_s);
+  figures[LOG_MB_PER_S] = median_over_members(context, log_mb_per_s);
+  figures[SYNC_MEAN_US] = median_over_members(context, sync_mean_us);
+}
+
 static void compute(const struct ordered_context *context, const struct reading *first,
                     const struct reading *last, double figures[ORDERED_FIGURES]) {
   struct histogram *latency = calloc(1, sizeof(*latency));
@@ -130,7 +181,7 @@ void ordered_run(const struct ordered_options *options, double figures[ORDERED_F
       .checkpoints = shared_memory(checkpoint_bytes),
   };
   struct processes processes;
-  local_group_init(&context.shared->group, options->members);
+  local_group_init(&context.shared->group, options->members, options->data_directory);
   processes_start(&processes, options->members, ordered_member_run, &context);
   gr_member_id leader = local_group_await_leader(&context.shared->group, &processes,
                                                  bench_now() + FORM_TIMEOUT_NS);
@@ -145,6 +196,7 @@ void ordered_run(const struct ordered_options *options, double figures[ORDERED_F
   struct reading last = read_all(&context, &processes);
   drain(&context, &processes);
   compute(&context, &first, &last, figures);
+  if (options->data_directory != NULL) compute_storage(&context, figures);
   munmap(context.checkpoints, checkpoint_bytes);
   munmap(context.shared, sizeof(*context.shared));
 }

@@ -12,6 +12,9 @@
  * that origin's stamp (fifo_errors), it has the next seqno, and a running hash over
  * origins and numbers equals that of all other members each CHECKPOINT_MESSAGES messages
  * and at the end, when every message sent has been delivered everywhere (order_errors).
+ *
+ * A durable run keeps nothing but the logs, which it removes at the end; its members say
+ * now and then that the messages so far are kept, so that the logs stay small.
  */
 #ifndef BENCH_ORDERED_RUN_H
 #define BENCH_ORDERED_RUN_H
@@ -24,6 +27,8 @@
   17u /* odd: keeps no step with batches, which tend to be of even sizes */
 #define CHECKPOINT_MESSAGES 1000u
 #define CHECKPOINTS_MAX (1u << 21)
+#define KEPT_BYTES (64u << 20) /* payload after which a durable member's log may forget  \
+                                */
 
 struct ordered_options {
   size_t members;
@@ -34,6 +39,7 @@ struct ordered_options {
   uint64_t measured_ns;
   bool leader_sends;  /* of fewer senders than members, the leader is one */
   bool from_callback; /* submit from inside the delivered callback, not from a thread */
+  const char *data_directory; /* durable: the logs are made in it; NULL: volatile */
 };
 
 /* The figures of a run, each a double, in the order in which they are printed. */
@@ -48,8 +54,16 @@ enum ordered_figure {
   FIFO_ERRORS,
   ORDER_ERRORS,
   LEADER_CHANGES, /* while it was measured */
+
+  /* Durable runs only; each the median over the members, while it was measured. */
+  MESSAGES_PER_SYNC,
+  SYNCS_PER_S,
+  LOG_MB_PER_S, /* written to the log */
+  SYNC_MEAN_US,
   ORDERED_FIGURES
 };
+
+#define ORDERED_VOLATILE_FIGURES MESSAGES_PER_SYNC
 
 /* Runs it; ends the process with one line if it cannot. */
 void ordered_run(const struct ordered_options *options, double figures[ORDERED_FIGURES]);
@@ -57,6 +71,13 @@ void ordered_run(const struct ordered_options *options, double figures[ORDERED_F
 /* ---- between the parent and the members ---- */
 
 enum ordered_phase { PHASE_FORM, PHASE_WARMUP, PHASE_MEASURED, PHASE_DRAIN, PHASE_END };
+
+/* What a member's log has done up to a moment. */
+struct storage_reading {
+  uint64_t now;
+  uint64_t delivered;
+  gr_node_storage storage;
+};
 
 /* What one member tells the parent. */
 struct ordered_report {
@@ -68,6 +89,7 @@ struct ordered_report {
   uint64_t order_errors;
   uint64_t hash;
   uint64_t max_rss_kib;
+  struct storage_reading measured[2]; /* durable: at the ends of PHASE_MEASURED */
   struct histogram latency;
 };
 
