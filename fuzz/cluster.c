@@ -10,11 +10,16 @@
  * well again, those that are left come to agree on a leader, and deliver everything that
  * was broadcast at them and everything that the crashed one had delivered.
  *
+ * With storage, members also crash and come back, with what was synced and some of what
+ * was not; storage syncs when the schedule says so; and nothing that was ever delivered
+ * is lost, whoever crashed.
+ *
  *   input: mode u8 | steps ...; each step is a byte that selects it and its argument
  */
 #include "fuzz.h"
 #include "members.h"
 #include "network.h"
+#include "storage.h"
 
 #include <string.h>
 
@@ -32,7 +37,14 @@ enum mode {
   MODE_COLD = 1 << 0,      /* begins before the members have met */
   MODE_TIGHT = 1 << 1,     /* more than the cache holds: laggards may be left behind */
   MODE_CALLBACKS = 1 << 2, /* broadcasts from inside deliver */
-  MODE_ONE_SLOT = 1 << 3   /* one proposal at a time */
+  MODE_ONE_SLOT = 1 << 3,  /* one proposal at a time */
+  MODE_DURABLE = 1 << 7    /* members have storage */
+};
+
+/* What a host keeps of the messages itself. */
+struct applied {
+  gr_seqno seqno;
+  uint64_t numbers[MEMBERS]; /* delivered of each origin */
 };
 
 struct member {
@@ -42,10 +54,14 @@ struct member {
   bool gone; /* crashed, or left behind */
   gr_time now;
   uint8_t refused; /* bit of each member for which the transport has no room */
-  gr_seqno seqno;
-  uint64_t numbers[MEMBERS]; /* delivered of each origin */
+  struct applied applied;
   uint64_t broadcasts;
   uint64_t budget;
+  /* with storage */
+  struct storage storage;
+  bool slow;           /* it syncs when the schedule says so only */
+  bool fresh;          /* came back, and has broadcast nothing since */
+  struct applied kept; /* what the host will know after a crash, at least */
 };
 
 struct order {
@@ -61,6 +77,7 @@ struct run {
   size_t order_count;
   size_t sizes[MEMBERS][MESSAGES_MAX];
   uint32_t gone;
+  uint32_t restarts;
   uint32_t callback_broadcasts;
 };
 
@@ -80,18 +97,24 @@ static bool broadcast(struct member *member, size_t size) {
   struct run *run = member->run;
   uint8_t bytes[MESSAGE_BYTES_MAX + 1];
   uint64_t number;
-  if (member->gone || member->broadcasts == MESSAGES_MAX) return false;
+  uint8_t index = member->index;
+  /* Of what it broadcast before a crash, only what was delivered counts. */
+  uint64_t before = member->fresh ? member->applied.numbers[index] : member->broadcasts;
+  if (member->gone || before == MESSAGES_MAX) return false;
   if ((run->mode & MODE_TIGHT) == 0 && member->budget < size + CHARGE_BYTES) return false;
-  message_fill(bytes, size, member->index + 1u, member->broadcasts + 1);
+  message_fill(bytes, size, index + 1u, before + 1);
   gr_slice parts[2] = {{bytes, size / 3}, {bytes + size / 3, size - size / 3}};
   int error = gr_group_broadcast(member->group, parts, 2, member->now, &number);
   FUZZ_CHECK((error == GR_ERR_TOO_LARGE) == (size > MESSAGE_BYTES_MAX),
              "exactly what is larger than the limit is too large");
-  FUZZ_CHECK(error == GR_OK || error == GR_ERR_FULL || error == GR_ERR_TOO_LARGE,
+  FUZZ_CHECK(error == GR_OK || error == GR_ERR_FULL || error == GR_ERR_TOO_LARGE ||
+                 (error == GR_ERR_STATE && member->fresh),
              "a member that is well refuses only what is too much");
   if (error != GR_OK) return false;
-  FUZZ_CHECK(number == member->broadcasts + 1, "own messages are counted");
-  run->sizes[member->index][member->broadcasts++] = size;
+  FUZZ_CHECK(number == before + 1, "own messages are counted");
+  run->sizes[index][before] = size;
+  member->broadcasts = number;
+  member->fresh = false;
   member->budget -= (run->mode & MODE_TIGHT) ? 0 : size + CHARGE_BYTES;
   return true;
 }
@@ -99,17 +122,17 @@ static bool broadcast(struct member *member, size_t size) {
 static int host_deliver(void *context, const gr_delivery *delivery) {
   struct member *member = context;
   struct run *run = member->run;
-  FUZZ_CHECK(delivery->seqno == member->seqno + 1, "the order has no holes");
+  FUZZ_CHECK(delivery->seqno == member->applied.seqno + 1, "the order has no holes");
   FUZZ_CHECK(delivery->origin >= 1 && delivery->origin <= MEMBERS, "a member's message");
-  uint64_t *number = &member->numbers[delivery->origin - 1];
+  uint64_t *number = &member->applied.numbers[delivery->origin - 1];
   FUZZ_CHECK(delivery->number == *number + 1, "an origin's messages come in its order");
   FUZZ_CHECK(delivery->number <= run->members[delivery->origin - 1].broadcasts,
              "only what was broadcast is delivered");
   message_check(delivery, run->sizes[delivery->origin - 1][*number]);
   ++*number;
-  if (member->seqno == run->order_count)
+  if (member->applied.seqno == run->order_count)
     run->order[run->order_count++] = (struct order){delivery->origin, delivery->number};
-  const struct order *agreed = &run->order[member->seqno++];
+  const struct order *agreed = &run->order[member->applied.seqno++];
   FUZZ_CHECK(agreed->origin == delivery->origin && agreed->number == delivery->number,
              "all members deliver in one order");
   if ((run->mode & MODE_CALLBACKS) && run->callback_broadcasts > 0) {
@@ -119,7 +142,26 @@ static int host_deliver(void *context, const gr_delivery *delivery) {
   return 0;
 }
 
+static int host_store(void *context, gr_ticket ticket, const gr_slice *parts,
+                      size_t part_count) {
+  struct member *member = context;
+  storage_append(&member->storage, ticket, parts, part_count);
+  return 0;
+}
+
+static int host_trim(void *context, gr_ticket first, gr_slice state) {
+  struct member *member = context;
+  storage_trim(&member->storage, first, state);
+  return 0;
+}
+
 /* ---- members ---- */
+
+static gr_status status_of(const struct member *member) {
+  gr_status status = {.size = sizeof(status)};
+  gr_group_status(member->group, &status);
+  return status;
+}
 
 /* Members go for ever; what they sent may still arrive. */
 static void leave(struct member *member) {
@@ -139,11 +181,25 @@ static void check_halt(struct member *member) {
   FUZZ_CHECK(error == GR_OK, text);
 }
 
-static void dispatch(struct member *member) {
+static void dispatch_once(struct member *member) {
   if (member->gone) return;
   gr_group_dispatch(member->group);
   member_check(member->group);
   check_halt(member);
+}
+
+/* True if something was not durable. */
+static bool sync_all(struct member *member) {
+  gr_status status = status_of(member);
+  if (member->gone || member->slow || status.synced == status.stored) return false;
+  gr_group_stored(member->group, status.stored);
+  check_halt(member);
+  return true;
+}
+
+static void dispatch(struct member *member) {
+  do dispatch_once(member);
+  while (sync_all(member));
 }
 
 static void let_pass(struct member *member, gr_time duration) {
@@ -159,7 +215,7 @@ static void receive(struct run *run, const struct frame *frame) {
   gr_slice bytes = {frame->bytes, frame->size};
   int error = gr_group_receive(member->group, frame->from + 1u, bytes, member->now);
   FUZZ_CHECK(error == GR_OK || error == GR_ERR_HALTED ||
-                 (error == GR_ERR_STALE && (run->mode & MODE_COLD)),
+                 (error == GR_ERR_STALE && (run->mode & MODE_COLD || run->restarts > 0)),
              "a member takes the frames of its group");
   check_halt(member);
 }
@@ -180,12 +236,6 @@ static void round_trip(struct run *run, gr_time duration) {
   }
 }
 
-static gr_status status_of(const struct member *member) {
-  gr_status status = {.size = sizeof(status)};
-  gr_group_status(member->group, &status);
-  return status;
-}
-
 /* ---- convergence ---- */
 
 /* The members that are left agree on a leader among them, and have delivered all that
@@ -198,9 +248,10 @@ static bool settled(const struct run *run) {
     gr_status status = status_of(member);
     if (status.leader == 0 || (leader != 0 && status.leader != leader)) return false;
     leader = status.leader;
-    if (member->seqno != run->order_count) return false;
+    if (member->applied.seqno != run->order_count) return false;
     for (uint32_t k = 0; k < MEMBERS; k++)
-      if (!run->members[k].gone && member->numbers[k] != run->members[k].broadcasts)
+      if (!run->members[k].gone && !run->members[k].fresh &&
+          member->applied.numbers[k] != run->members[k].broadcasts)
         return false;
   }
   return !run->members[leader - 1].gone;
@@ -244,9 +295,86 @@ static void heal(struct run *run) {
   for (uint32_t i = 0; i < MEMBERS; i++) {
     struct member *member = &run->members[i];
     member->refused = 0;
+    member->slow = false;
     for (gr_member_id to = 1; to <= MEMBERS && !member->gone; to++)
       if (to != i + 1) gr_group_sendable(member->group, to);
   }
+}
+
+/* One more message of each, now that all is well. */
+static void go_on(struct run *run) {
+  for (uint32_t i = 0; i < MEMBERS && must_settle(run); i++) {
+    struct member *member = &run->members[i];
+    member->budget = UINT64_MAX;
+    for (gr_time passed = 0;
+         !member->gone && member->broadcasts < MESSAGES_MAX && !broadcast(member, 5);
+         passed += MS) {
+      FUZZ_CHECK(member->fresh && passed < CONVERGENCE_NS,
+                 "who has settled takes messages");
+      round_trip(run, MS);
+    }
+  }
+  settle(run);
+}
+
+/* ---- storage ---- */
+
+static void open_member(struct member *member) {
+  struct run *run = member->run;
+  gr_allocator allocator = member_allocator();
+  gr_host host = {.size = sizeof(host),
+                  .context = member,
+                  .send = host_send,
+                  .deliver = host_deliver};
+  gr_options options =
+      member_options(member->index + 1u, 100u + (run->mode >> 4) * 3u + member->index,
+                     run->mode & MODE_ONE_SLOT ? 1 : 32);
+  options.seed += 1000 * run->restarts;
+  options.applied = member->applied.seqno;
+  if (run->mode & MODE_DURABLE) host.store = host_store, host.trim = host_trim;
+  FUZZ_CHECK(gr_group_new(&member->group, &options, &host, &allocator, member->now) ==
+                 GR_OK,
+             "the options are good");
+  if ((run->mode & MODE_DURABLE) == 0) return;
+  FUZZ_CHECK(storage_give_back(&member->storage, member->group) == GR_OK,
+             "what was stored can be read back");
+  FUZZ_CHECK(gr_group_resume(member->group, member->now) == GR_OK, "and is complete");
+}
+
+/* With some of the records that were not durable; the host knows what it kept, or all. */
+static void restart(struct member *member, uint8_t records, bool all) {
+  gr_status status = status_of(member);
+  gr_group_free(member->group);
+  storage_lose(&member->storage,
+               status.synced + records % (status.stored - status.synced + 1));
+  if (!all) member->applied = member->kept;
+  member->fresh = true;
+  member->run->restarts++;
+  open_member(member);
+}
+
+static void step_storage(struct member *member, uint8_t rest, bool more) {
+  gr_status status = status_of(member);
+  if (member->gone) return;
+  switch (rest % 4) {
+  case 0:
+    member->slow = !member->slow;
+    break;
+  case 1:
+    gr_group_stored(member->group,
+                    status.synced + rest / 4u % (status.stored - status.synced + 1));
+    break;
+  case 2:
+    member->kept = member->applied;
+    FUZZ_CHECK(gr_group_checkpoint(member->group, member->kept.seqno) == GR_OK,
+               "what was delivered can be kept");
+    break;
+  default:
+    restart(member, rest / 4, more);
+    return;
+  }
+  check_halt(member);
+  if (more) dispatch(member);
 }
 
 /* ---- the schedule ---- */
@@ -295,6 +423,10 @@ static void step(struct run *run, uint8_t selector, uint8_t argument) {
   struct member *member = &run->members[argument % MEMBERS];
   uint8_t rest = argument / MEMBERS;
   uint8_t other = rest % MEMBERS;
+  if ((run->mode & MODE_DURABLE) && (selector & 32)) {
+    step_storage(member, rest, selector & 16);
+    return;
+  }
   switch (selector & 15) {
   case 0:
   case 1:
@@ -353,22 +485,14 @@ static void step(struct run *run, uint8_t selector, uint8_t argument) {
 /* ---- a run ---- */
 
 static void start(struct run *run) {
-  gr_allocator allocator = member_allocator();
   for (uint8_t i = 0; i < MEMBERS; i++) {
     struct member *member = &run->members[i];
     *member = (struct member){.run = run,
                               .index = i,
                               .now = (i + 1u) * 1000 * MS,
                               .budget = BUDGET_BYTES};
-    gr_host host = {.size = sizeof(host),
-                    .context = member,
-                    .send = host_send,
-                    .deliver = host_deliver};
-    gr_options options = member_options(i + 1u, 100u + (run->mode >> 4) * 3u + i,
-                                        run->mode & MODE_ONE_SLOT ? 1 : 32);
-    FUZZ_CHECK(gr_group_new(&member->group, &options, &host, &allocator, member->now) ==
-                   GR_OK,
-               "the options are good");
+    storage_open(&member->storage);
+    open_member(member);
     let_pass(member, 0);
     dispatch(member);
   }
@@ -382,7 +506,9 @@ static void check_counters(const struct run *run) {
     gr_group_counters(run->members[i].group, &counters);
     FUZZ_CHECK((run->mode & MODE_TIGHT) || counters.slots_evicted == 0,
                "what fits the cache is kept for those that lag");
-    FUZZ_CHECK(counters.messages_delivered == run->members[i].seqno, "counted alike");
+    FUZZ_CHECK(run->restarts > 0 ||
+                   counters.messages_delivered == run->members[i].applied.seqno,
+               "counted alike");
   }
 }
 
@@ -399,16 +525,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   heal(&run);
   settle(&run);
-  /* It goes on: one more message of each, now that all is well. */
-  for (uint32_t i = 0; i < MEMBERS && must_settle(&run); i++) {
-    run.members[i].budget = UINT64_MAX;
-    FUZZ_CHECK(run.members[i].gone || run.members[i].broadcasts == MESSAGES_MAX ||
-                   broadcast(&run.members[i], 5),
-               "who has settled takes messages");
-  }
-  settle(&run);
+  go_on(&run);
   check_counters(&run);
   network_clear(&run.network);
-  for (uint32_t i = 0; i < MEMBERS; i++) gr_group_free(run.members[i].group);
+  for (uint32_t i = 0; i < MEMBERS; i++) {
+    gr_group_free(run.members[i].group);
+    storage_clear(&run.members[i].storage);
+  }
   return 0;
 }

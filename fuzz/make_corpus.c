@@ -297,11 +297,18 @@ struct schedule_kind {
 /* Long schedules at random, so that the fuzzer need not grow them byte by byte. */
 static void make_schedules(const char *folder, uint8_t *bytes) {
   static const struct schedule_kind kinds[] = {
-      {"calm", 0, "8888fff9"},           {"cold", 1, "0002557788f"},
-      {"loss", 0, "000333445578889f"},   {"silence", 8, "dd66778888ffff"},
-      {"crash", 4, "cc88887700222ff"},   {"refusal", 0, "aaabb88889927ff"},
-      {"transfer", 16, "ee8888270022f"}, {"laggard", 2, "d888888ffffff7"},
+      {"calm", 0, "8888fff9"},
+      {"cold", 1, "0002557788f"},
+      {"loss", 0, "000333445578889f"},
+      {"silence", 8, "dd66778888ffff"},
+      {"crash", 4, "cc88887700222ff"},
+      {"refusal", 0, "aaabb88889927ff"},
+      {"transfer", 16, "ee8888270022f"},
+      {"laggard", 2, "d888888ffffff7"},
       {"all", 32, "0123456789abcdef"},
+      {"storage", 128, "88889f2227"},
+      {"storage-cold", 129, "8889f055227"},
+      {"storage-loss", 144, "83345788ff9"},
   };
   struct gr_random random = {.state = 2026};
   for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -310,7 +317,8 @@ static void make_schedules(const char *folder, uint8_t *bytes) {
     for (uint32_t step = 0; step < 200; step++) {
       uint64_t at = gr_random_below(&random, strlen(kinds[i].selectors));
       char selector[] = {kinds[i].selectors[at], 0};
-      gr_write_u8(&seed, (uint8_t)strtoul(selector, NULL, 16));
+      bool stores = (kinds[i].mode & 128) != 0 && gr_random_below(&random, 4) == 0;
+      gr_write_u8(&seed, (uint8_t)(strtoul(selector, NULL, 16) | (stores ? 32 : 0)));
       gr_write_u8(&seed, (uint8_t)gr_random_next(&random));
     }
     save(folder, "cluster", kinds[i].name, &seed);
