@@ -57,7 +57,8 @@ typedef struct gr_node_options {
    * volatile. Only one node at a time can have it open. What it delivers at the start begins
    * behind group->applied. */
   const char *data_directory;
-  uint64_t segment_bytes; /* of the log's files; default 64 MiB; 64 KiB to 1 GiB */
+  uint64_t segment_bytes; /* of the log's files, which are filled with zeros in advance; default
+                             64 MiB; 64 KiB to 1 GiB */
 } gr_node_options;
 
 /* The callbacks; each runs on the node's thread. */
@@ -65,8 +66,8 @@ typedef struct gr_node_host {
   size_t size;
   void *context;
 
-  /* As in gr_host. `tag` is what gr_node_broadcast() was given if this node is the origin,
-   * else 0. Required. */
+  /* As in gr_host. `tag` is what gr_node_broadcast() was given if this process of the member
+   * broadcast it, else 0. Required. */
   int (*deliver)(void *context, const gr_delivery *delivery, uint64_t tag);
 
   /* The messages that were due have all been delivered: the moment to answer clients. May be
@@ -82,8 +83,10 @@ typedef struct gr_node_host {
    * Called once. May be NULL. */
   void (*halted)(void *context, int error, const char *text);
 
-  /* Durable mode: what the log held has been delivered; what comes now is new. Before it the node
-   * takes no broadcasts from the queue, and answers no query. May be NULL. */
+  /* Durable mode: the log has been read, and all of it that the log alone proves to be decided
+   * has been delivered; the end of it may only be delivered again once a majority is back. Before
+   * this call the node takes no broadcasts from the queue, and answers no other thread's query.
+   * May be NULL. */
   void (*restored)(void *context);
 } gr_node_host;
 
@@ -110,7 +113,8 @@ typedef struct gr_node_storage {
   uint64_t restored_records; /* replayed at the start */
   uint64_t restored_bytes;
   gr_time restore_time;
-  uint64_t torn_bytes;     /* cut off the log's end at the start: written, but never synced */
+  uint64_t torn_bytes;     /* cut off the log's end at the start: written, but never known to be
+                              synced */
 } gr_node_storage;
 
 /* Starts a node: binds, starts the thread, connects. `error_text`, if not NULL, receives one

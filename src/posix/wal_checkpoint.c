@@ -9,8 +9,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-/* As much as fits, and whether there is more. -1, with errno, if it cannot be read. */
-static ssize_t read_whole(int file, uint8_t *bytes, size_t capacity, bool *more) {
+/* As much as fits. -1, with errno, if it cannot be read. */
+static ssize_t read_whole(int file, uint8_t *bytes, size_t capacity) {
   size_t used = 0;
   while (used < capacity) {
     ssize_t got = pread(file, bytes + used, capacity - used, (off_t)used);
@@ -19,8 +19,6 @@ static ssize_t read_whole(int file, uint8_t *bytes, size_t capacity, bool *more)
     if (got == 0) break;
     used += (size_t)got;
   }
-  uint8_t beyond;
-  *more = pread(file, &beyond, 1, (off_t)used) > 0;
   return (ssize_t)used;
 }
 
@@ -52,14 +50,12 @@ int gr_wal_checkpoint_read(struct gr_wal_files *files,
   int file = openat(files->directory, GR_WAL_CHECKPOINT_NAME, O_RDONLY | O_CLOEXEC);
   if (file < 0 && errno == ENOENT) return GR_OK;
   if (file < 0) return gr_wal_files_error(files, "open", GR_WAL_CHECKPOINT_NAME, why);
-  bool more = false;
-  ssize_t size = read_whole(file, checkpoint->bytes, sizeof(checkpoint->bytes), &more);
+  ssize_t size = read_whole(file, checkpoint->bytes, sizeof(checkpoint->bytes));
   int error =
       size < 0 ? gr_wal_files_error(files, "read", GR_WAL_CHECKPOINT_NAME, why) : GR_OK;
   close(file);
   if (error != GR_OK) return error;
-  /* A file that is too long is as damaged as one that is too short. */
-  const gr_slice bytes = {.data = checkpoint->bytes, .size = more ? 0 : (size_t)size};
+  const gr_slice bytes = {.data = checkpoint->bytes, .size = (size_t)size};
   return check(files, checkpoint, bytes, why);
 }
 

@@ -13,7 +13,8 @@ struct gr_wal_checkpoint {
   bool exists;
   gr_ticket first; /* the records from here on follow the state */
   gr_slice state;  /* points into `bytes` */
-  uint8_t bytes[GR_WAL_CHECKPOINT_HEADER_BYTES + GR_RECORD_HEADER_MAX];
+  /* The whole file, and a byte more: one that is too long is damaged too. */
+  uint8_t bytes[GR_WAL_CHECKPOINT_HEADER_BYTES + GR_RECORD_HEADER_MAX + 1];
 };
 
 /* GR_ERR_STORAGE: it is damaged, of another version, or cannot be read. */

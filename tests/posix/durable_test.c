@@ -183,6 +183,7 @@ struct legacy {
 
 /* Runs all three, until each has so many deliveries. Never returns. */
 static void run_and_crash(struct legacy *legacy, size_t count) {
+  alarm(60); /* nobody else would end it */
   cluster_start(&cluster);
   for (uint64_t i = 1; deliveries(cluster.witnesses) < count; i += 10)
     for (size_t m = 0; m < MEMBERS; m++) broadcast(m, i, i + 9);

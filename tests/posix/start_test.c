@@ -102,6 +102,17 @@ Test(start, options) {
   refused(&options, &host, GR_ERR_INVALID,
           "submit_bytes_max is out of range: message_bytes_max + 64 KiB to 1 TiB");
   options = good_options();
+  options.segment_bytes = 65535;
+  refused(&options, &host, GR_ERR_INVALID,
+          "segment_bytes is out of range: 64 KiB to 1 GiB");
+  options.segment_bytes = (1 << 30) + 1;
+  refused(&options, &host, GR_ERR_INVALID,
+          "segment_bytes is out of range: 64 KiB to 1 GiB");
+  options = good_options();
+  options.data_directory = "/nowhere/at/all";
+  refused(&options, &host, GR_ERR_SYSTEM,
+          "cannot make the data directory /nowhere/at/all: No such file or directory");
+  options = good_options();
   options.reconnect_min_ns = UINT64_C(2000000000);
   refused(&options, &host, GR_ERR_INVALID,
           "reconnect_min_ns, reconnect_max_ns are out of range: 1 ms to 1 h, in order");
