@@ -322,7 +322,8 @@ static void draw_disk(struct gr_random *random, struct sim_config *config) {
     disk->apply_ppm = rate(random, 300000);
     disk->apply_ns = sim_spread(random, 1000, 50 * SIM_MS);
     if (one_in(random, 2)) disk->apply_lag_ppm = rate(random, SIM_PPM);
-    if (bad || !one_in(random, 4)) disk->checkpoint_ppm = one_in(random, 2) ? SIM_PPM : 200000;
+    if (bad || !one_in(random, 4))
+      disk->checkpoint_ppm = one_in(random, 2) ? SIM_PPM : 200000;
   }
 }
 

@@ -25,7 +25,7 @@
   X(large, "large messages")                                                             \
   X(form, "faults while the founders meet")                                              \
   X(election, "leaders cut off in the middle of what they propose")                      \
-  X(durable, "members with storage that stop and come back, in a world of another kind")  \
+  X(durable, "members with storage that stop and come back, in a world of another kind") \
   X(outage, "all members lose power at once, again and again")                           \
   X(disk, "storage that is slow, full, fails, or was torn")
 
@@ -81,9 +81,9 @@ struct sim_disk_config {
   uint32_t unknown_ppm;      /* of crashes: only part of what was not synced is left */
   uint32_t damage_ppm;       /* of restarts: storage gives back a damaged record first */
   gr_time down_ns;           /* until a member comes back, mean */
-  uint32_t stay_ppm;         /* of crashes: it stays away until something brings it back */
-  uint32_t ambush_ppm;       /* of transitions: the member crashes there, */
-  uint32_t ambush_all_ppm;   /* of those: and all others with it */
+  uint32_t stay_ppm;       /* of crashes: it stays away until something brings it back */
+  uint32_t ambush_ppm;     /* of transitions: the member crashes there, */
+  uint32_t ambush_all_ppm; /* of those: and all others with it */
 
   /* the host's own state */
   uint32_t apply_ppm;      /* of turns: it begins to keep what was delivered */

@@ -22,7 +22,7 @@
 #define BOUND_LEAST (2 * SIM_SECOND)
 #define BOUND_SYNCS (4 * SIM_SECOND)
 #define IDLE_HEARTBEATS 20
-#define TRIMS 1100              /* more than slots can be undecided */
+#define TRIMS 1100 /* more than slots can be undecided */
 #define TRIMMED_BYTES_MAX 4096
 
 static bool in_core(const struct sim_liveness *run, uint32_t index) {

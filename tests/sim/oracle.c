@@ -255,8 +255,10 @@ static void check_bounds(struct sim_oracle *oracle, uint32_t member,
 /* What only a minority ever delivered, a majority might lack for ever. */
 static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
                             const gr_status *status) {
-  gr_slot mark = oracle->bounds.durable ? status->settled : status->delivered;
-  if (oracle->delivered[member] < mark) oracle->delivered[member] = mark;
+  if (oracle->bounds.durable)
+    sim_oracle_told_settled(oracle, member, status->settled);
+  else if (oracle->delivered[member] < status->delivered)
+    oracle->delivered[member] = status->delivered;
   if (status->log_first <= oracle->witnesses[member].status.log_first) return;
   uint32_t count = 0;
   for (uint32_t i = 0; i < oracle->members; i++)
@@ -289,8 +291,6 @@ void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
                     member + 1);
   check_bounds(oracle, member, status);
   check_forgotten(oracle, member, status);
-  if (oracle->told[member].settled < status->settled)
-    oracle->told[member].settled = status->settled;
   witness->status = *status;
 }
 

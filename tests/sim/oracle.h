@@ -9,13 +9,12 @@
  *   A3 order          seqnos without gap; each origin's messages in their order, no gap
  *   A4 chosen         known to be chosen only if a majority accepted it in one ballot;
  *                     one leader a ballot; promises and marks never go back
- *   A5 durability    with storage: what anybody delivered is there for ever; who comes back
- *                    keeps all that it told, and delivers on from what its host applied
- *   A8 quorum         nothing is delivered that no majority can have seen
- *   A10 bounds        memory within the options
- *   I-EVICT-1         what a member forgets, a majority has delivered
- *   I-MEET-1          no member takes part with two processes of another one
- *   HALT              nobody halts but for a reason that the run gives
+ *   A5 durability    with storage: what anybody delivered is there for ever; who comes
+ * back keeps all that it told, and delivers on from what its host applied A8 quorum
+ * nothing is delivered that no majority can have seen A10 bounds        memory within the
+ * options I-EVICT-1         what a member forgets, a majority has delivered I-MEET-1 no
+ * member takes part with two processes of another one HALT              nobody halts but
+ * for a reason that the run gives
  *
  * A9, liveness, is checked by the run: see run.c.
  */
@@ -174,6 +173,8 @@ void sim_oracle_speaks(struct sim_oracle *oracle, uint32_t member);
 /* It tells a promise, and how far it has accepted in it; 0: it says nothing of that. */
 void sim_oracle_told(struct sim_oracle *oracle, uint32_t member, gr_ballot promised,
                      gr_slot accepted);
+/* It tells what others need not keep for it. */
+void sim_oracle_told_settled(struct sim_oracle *oracle, uint32_t member, gr_slot slot);
 /* It reports in a promise what it has accepted: slots before `end`, and then values. */
 void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end);
 void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,

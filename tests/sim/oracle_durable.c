@@ -69,6 +69,11 @@ void sim_oracle_told(struct sim_oracle *oracle, uint32_t member, gr_ballot promi
                     member + 1, (unsigned long long)accepted);
 }
 
+void sim_oracle_told_settled(struct sim_oracle *oracle, uint32_t member, gr_slot slot) {
+  if (oracle->told[member].settled < slot) oracle->told[member].settled = slot;
+  if (oracle->delivered[member] < slot) oracle->delivered[member] = slot;
+}
+
 void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end) {
   gr_slot voted = 0;
   for (uint64_t i = 0; i < oracle->ballot_count; i++)

@@ -74,12 +74,12 @@ struct sim_process {
 
   /* with storage */
   bool resumed;
-  bool speaks;             /* has sent a frame */
-  bool dying;              /* crashes at the end of this call: nothing leaves any more */
-  bool storage_failed;     /* so it must halt */
+  bool speaks;         /* has sent a frame */
+  bool dying;          /* crashes at the end of this call: nothing leaves any more */
+  bool storage_failed; /* so it must halt */
   bool checkpoint_due;
-  gr_ticket first_ticket;  /* of this process */
-  gr_ticket notices[8];    /* for its next turn */
+  gr_ticket first_ticket; /* of this process */
+  gr_ticket notices[8];   /* for its next turn */
   size_t notice_count;
 };
 

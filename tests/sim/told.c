@@ -61,12 +61,15 @@ void sim_told(struct sim_process *process, const gr_slice *parts) {
   switch (frame[FRAME_TYPE_AT]) {
   case HEARTBEAT:
     sim_oracle_told(oracle, process->index, ballot_at(body + 1), gr_load_u64(behind + 1));
+    sim_oracle_told_settled(oracle, process->index, gr_load_u64(behind + 17));
     break;
   case ACCEPT:
     sim_oracle_told(oracle, process->index, ballot_at(body), gr_load_u64(behind + 40));
+    sim_oracle_told_settled(oracle, process->index, gr_load_u64(behind + 24));
     break;
   case ACCEPTED:
     sim_oracle_told(oracle, process->index, ballot_at(body), gr_load_u64(behind));
+    sim_oracle_told_settled(oracle, process->index, gr_load_u64(behind + 16));
     break;
   case PROMISE:
     read_promise(process, body);
