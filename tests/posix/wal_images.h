@@ -14,7 +14,7 @@
 
 /* A file of an image. */
 struct image_file {
-  char name[64];
+  char name[256];
   uint8_t *bytes;
   size_t size;
 };
