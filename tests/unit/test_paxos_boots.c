@@ -236,6 +236,17 @@ Test(paxos_boots, frames_of_a_former_boot_are_stale) {
   close_all();
 }
 
+/* What its former process said may still be on its way: a heartbeat tells them apart. */
+Test(paxos_boots, a_boot_begins_with_a_heartbeat) {
+  open_met();
+  rig.boots[2] = 2;
+  cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 2), 1), GR_ERR_STALE);
+  rig.boots[2] = 1;
+  peer_restarts(2);
+  cr_assert_eq(rig_prepare(&rig, rig_ballot(3, 2), 1), GR_OK);
+  close_all();
+}
+
 /* ---- who is let in ---- */
 
 Test(paxos_boots, who_has_lost_its_storage_is_refused) {
@@ -246,6 +257,24 @@ Test(paxos_boots, who_has_lost_its_storage_is_refused) {
     cr_assert_eq(gr_paxos_halt_reason(rig.paxos, NULL), GR_OK);
     rig_beat(&rig, i, &heartbeat);
   }
+  cr_assert_eq(gr_paxos_halt_reason(rig.paxos, NULL), GR_ERR_REPLACED);
+  close_all();
+}
+
+/* Two processes with copies of one storage: the one that was started first stops. */
+Test(paxos_boots, an_old_copy_of_a_storage_is_refused) {
+  open_met();
+  struct gr_heartbeat heartbeat = rig_beat_of(&rig);
+  heartbeat.boots[0] = 1;
+  cr_assert_eq(rig_beat(&rig, 1, &heartbeat), GR_OK);
+  heartbeat.boots[0] = 2;
+  rig_beat(&rig, 1, &heartbeat);
+  cr_assert_eq(gr_paxos_halt_reason(rig.paxos, NULL), GR_ERR_REPLACED);
+  close_all();
+  open_met(); /* or it learns so from the order */
+  struct gr_cut cut = rig_boot_cut(0, 2, 0);
+  cr_assert_eq(rig_accept(&rig, rig_ballot(3, 1), 1, 1, 0, cut), GR_OK);
+  rig_sync(&rig);
   cr_assert_eq(gr_paxos_halt_reason(rig.paxos, NULL), GR_ERR_REPLACED);
   close_all();
 }

@@ -42,6 +42,20 @@ static void order_upto(gr_slot last) {
   cr_assert_eq(rig_status(&rig).delivered, last);
 }
 
+/* Batch 2 of lane 1 begins a message, "b", that goes on in batch 3 with "c". */
+static void send_piece(uint64_t seq, bool more) {
+  uint32_t size = GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES + 1;
+  struct gr_writer writer = rig_begin(&rig, 1, GR_FRAME_DATA);
+  gr_frame_end(&writer);
+  uint8_t *batch = gr_write_room(&writer, size);
+  cr_assert_not_null(batch);
+  gr_store_u32(batch + GR_BATCH_HEADER_BYTES, 1 | (more ? GR_ENTRY_MORE : 0));
+  batch[size - 1] = (uint8_t)('a' + seq - 1);
+  gr_batch_seal(&rig.roster, batch, size, 1, seq, more ? 0 : 1);
+  gr_slice frame = {writer.data, writer.used};
+  cr_assert_eq(gr_paxos_receive(rig.paxos, test_id(1), frame, rig.now), GR_OK);
+}
+
 /* All that is known to be chosen is durable. */
 static void settle(void) {
   rig_pass(&rig, 100 * TEST_MS);
@@ -169,6 +183,53 @@ Test(paxos_checkpoint, remembered_positions_thin_out_evenly) {
   }
   cr_assert_eq(rig_status(&rig).checkpoint, 1000, "the present position is exact");
   cr_assert_lt(storage.count, 10);
+  close_all();
+}
+
+/* A message whose rest never comes must not hold up all that comes after it. */
+Test(paxos_checkpoint, a_message_in_pieces_does_not_keep_what_came_after_it) {
+  open_met();
+  order_upto(1);
+  send_piece(2, true);
+  accept(2, rig_boot_cut(1, GR_BOOT_FIRST, 2));
+  for (gr_slot slot = 3; slot <= 60; slot++) {
+    cr_assert_eq(rig_data(&rig, 2, 2, slot - 2, "z"), GR_OK);
+    accept(slot, rig_boot_cut(2, GR_BOOT_FIRST, slot - 2));
+    rig_sync(&rig);
+    if (slot % 10 != 0) continue;
+    settle();
+    others_settled(slot);
+    cr_assert_neq(checkpoint(slot - 1), 0);
+    rig_sync(&rig);
+  }
+  cr_assert_lt(storage.count, 60);
+  restart(59);
+  send_piece(3, false);
+  accept(61, rig_boot_cut(1, GR_BOOT_FIRST, 3));
+  rig_sync(&rig);
+  cr_assert_str_eq(rig.delivered, "bc ");
+  close_all();
+}
+
+/* Positions lie between slots, whatever of one is delivered. */
+Test(paxos_checkpoint, a_slot_is_behind_a_state_as_a_whole) {
+  open_met();
+  cr_assert_eq(rig_data(&rig, 1, 1, 1, "a"), GR_OK);
+  cr_assert_eq(rig_data(&rig, 1, 1, 2, "b"), GR_OK);
+  accept(1, rig_boot_cut(1, GR_BOOT_FIRST, 2));
+  storage_take(&storage, rig.paxos);
+  cr_assert_eq(gr_paxos_stored(rig.paxos, rig_status(&rig).stored), GR_OK);
+  gr_delivery delivery;
+  cr_assert(gr_paxos_delivery(rig.paxos, &delivery));
+  cr_assert_eq(gr_paxos_checkpoint(rig.paxos, 1), GR_ERR_INVALID, "not delivered yet");
+  gr_paxos_delivered(rig.paxos);
+  cr_assert_eq(checkpoint(1), 0);
+  rig_turn(&rig);
+  cr_assert_str_eq(rig.delivered, "b ");
+  settle();
+  others_settled(1);
+  cr_assert_eq(trimmed(), 0, "the state would say that b is delivered");
+  cr_assert_eq(checkpoint(2), 1);
   close_all();
 }
 
@@ -312,18 +373,8 @@ Test(paxos_checkpoint, what_is_accepted_and_not_delivered_stays) {
 Test(paxos_checkpoint, the_beginning_of_a_message_stays) {
   open_met();
   order_upto(1);
-  for (uint64_t seq = 2; seq <= 3; seq++) { /* "b" goes on in "c" */
-    uint32_t size = GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES + 1;
-    struct gr_writer writer = rig_begin(&rig, 1, GR_FRAME_DATA);
-    gr_frame_end(&writer);
-    uint8_t *batch = gr_write_room(&writer, size);
-    bool more = seq == 2;
-    gr_store_u32(batch + GR_BATCH_HEADER_BYTES, 1 | (more ? GR_ENTRY_MORE : 0));
-    batch[size - 1] = more ? 'b' : 'c';
-    gr_batch_seal(&rig.roster, batch, size, 1, seq, more ? 0 : 1);
-    gr_slice frame = {writer.data, writer.used};
-    cr_assert_eq(gr_paxos_receive(rig.paxos, test_id(1), frame, rig.now), GR_OK);
-  }
+  send_piece(2, true);
+  send_piece(3, false);
   accept(2, rig_boot_cut(1, GR_BOOT_FIRST, 2));
   rig_sync(&rig);
   settle();

@@ -84,7 +84,7 @@ static int recode_accept(struct gr_reader *reader, struct gr_writer *writer) {
 }
 
 static void sample_marks(struct gr_writer *writer) {
-  gr_marks_record_encode(writer, &(struct gr_marks_record){.chosen = 8, .forgotten = 6});
+  gr_marks_record_encode(writer, &(struct gr_marks_record){8, 6, 7});
 }
 
 static int recode_marks(struct gr_reader *reader, struct gr_writer *writer) {
@@ -243,6 +243,7 @@ static const struct spoiled spoiled[] = {
     {GR_RECORD_ACCEPT, HEAD + 42, 8, 0, GR_ERR_MALFORMED, "no boot"},
     {GR_RECORD_MARKS, HEAD, 8, 5, GR_ERR_MALFORMED, "forgotten and not chosen"},
     {GR_RECORD_MARKS, HEAD, 8, HUGE_COUNT, GR_ERR_MALFORMED, "chosen too large"},
+    {GR_RECORD_MARKS, HEAD + 16, 8, HUGE_COUNT, GR_ERR_MALFORMED, "spare too large"},
     {GR_RECORD_STATE, HEAD, 8, 0x1235, GR_ERR_FOREIGN, "another group"},
     {GR_RECORD_STATE, HEAD + 16, 8, 30, GR_ERR_FOREIGN, "another member"},
     {GR_RECORD_STATE, STATE_REST, 8, 0, GR_ERR_MALFORMED, "first ticket 0"},

@@ -128,6 +128,20 @@ Test(paxos_rules, r5_a_fetched_value_raises_the_promise_and_a_lower_leader_steps
   cr_assert_eq(rig_counters(&rig).step_downs, 1);
 }
 
+Test(paxos_rules, r5_the_leaders_word_on_its_own_ballot_is_proof) {
+  open_met(5);
+  gr_ballot ballot = rig_ballot(3, 1);
+  cr_assert_eq(rig_data(&rig, 1, 1, 1, "x"), GR_OK);
+  cr_assert_eq(rig_accept(&rig, ballot, 1, 1, 0, rig_cut(1, 1)), GR_OK);
+  for (uint32_t from = 2; from >= 1; from--) { /* another member's, then the leader's */
+    struct gr_accepted accepted = {.promised = ballot, .accepted = 0, .chosen = 1};
+    struct gr_writer writer = rig_begin(&rig, from, GR_FRAME_ACCEPTED);
+    gr_accepted_encode(&writer, &accepted);
+    cr_assert_eq(rig_end(&rig, from, &writer), GR_OK);
+    cr_assert_eq(rig_status(&rig).chosen, from == 1 ? 1 : 0);
+  }
+}
+
 Test(paxos_rules, r5_chosen_in_a_heartbeat_is_no_proof) {
   open_met(5);
   gr_ballot ballot = rig_ballot(3, 1);
