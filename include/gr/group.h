@@ -86,7 +86,7 @@ GR_API int gr_group_free(gr_group *group);
  * the state that host.trim() was given last, if it ever was; then the records, by ascending
  * tickets without a gap; those below the state's `first` may be among them. Copies what it
  * keeps, and delivers as it goes (host.deliver runs inside), but nothing up to
- * options.applied. An empty storage gives back nothing: that is a new member.
+ * options.applied. It need not be durable yet: what storage reports as such later includes it. An empty storage gives back nothing: that is a new member.
  *
  * GR_OK             taken
  * GR_ERR_INVALID    an argument is NULL
@@ -227,6 +227,7 @@ GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
  * GR_OK             nothing more is due now, or, if callbacks cause ever more work, a limit of
  *                   rounds is reached and gr_group_deadline() is past: come back at once
  * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_STATE      durable, and not resumed yet
  * GR_ERR_REENTRANT  called from inside a callback; nothing happened
  * GR_ERR_HALTED     the member has halted, now or before: see gr_group_halt_reason()
  */

@@ -16,7 +16,8 @@
  *   in durable mode:
  *     if (gr_paxos_trim(paxos, &first, &state)) keep the state, forget records below first.
  *
- * Between gr_paxos_frame() and gr_paxos_frame_sent() no other call may come.
+ * Between gr_paxos_frame() and gr_paxos_frame_sent(), and between gr_paxos_record() and
+ * gr_paxos_recorded(), no other call may come.
  *
  * In durable mode gr_paxos_restore(), with the deliveries that it makes due, and then
  * gr_paxos_resume() come before all else.

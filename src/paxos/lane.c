@@ -374,11 +374,13 @@ void gr_lane_recall(struct gr_lane *lane) {
   }
 }
 
-void gr_lane_forget(struct gr_lane *lane) {
+void gr_lane_forget(struct gr_lane *lane, gr_ticket synced) {
   uint64_t upto = lane->trim < lane->ordered ? lane->trim : lane->ordered;
   if (lane->delivered.seq != 0 && upto >= lane->delivered.seq)
     upto = lane->delivered.seq - 1;
   while (lane->ring.first <= upto) {
+    gr_ticket ticket = gr_lane_place(lane, lane->ring.first)->ticket;
+    if (ticket != GR_TICKET_NONE && ticket > synced) return;
     batch_drop(lane, lane->ring.first);
     lane->ring.first++;
   }

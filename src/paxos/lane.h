@@ -169,7 +169,8 @@ void gr_lane_repack(struct gr_lane *lane);
 void gr_lane_recall(struct gr_lane *lane);
 
 /* Forgets batches up to `trim`, but for those that are not delivered, or hold the
- * beginning of a message that is not. */
-void gr_lane_forget(struct gr_lane *lane);
+ * beginning of a message that is not, or that storage may still be writing: what has
+ * tickets up to `synced` it has written. */
+void gr_lane_forget(struct gr_lane *lane, gr_ticket synced);
 
 #endif

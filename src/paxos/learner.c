@@ -172,6 +172,7 @@ static bool tail_in_use(const struct gr_paxos *p, const struct gr_lane *lane) {
 static bool close_lane(struct gr_paxos *p, uint32_t index, uint64_t boot) {
   struct gr_lane *lane = &p->lanes[index];
   if (boot <= lane->boot) return true;
+  if (lane->held < lane->ordered) return false; /* a replay has lost records */
   if (p->storage.resumed && tail_in_use(p, lane)) return false;
   if (p->storage.resumed && index == p->self && boot > p->roster.boot) {
     gr_heartbeat_superseded(p);
@@ -287,7 +288,8 @@ static void drop_first_slot(struct gr_paxos *p) {
 void gr_learner_forget(struct gr_paxos *p, gr_slot first) {
   if (p->log_first >= first) return;
   while (p->log_first < first && p->log_first <= p->delivered) drop_first_slot(p);
-  for (uint32_t i = 0; i < p->roster.count; i++) gr_lane_forget(&p->lanes[i]);
+  gr_ticket synced = p->storage.resumed ? p->storage.synced : GR_TICKET_NONE;
+  for (uint32_t i = 0; i < p->roster.count; i++) gr_lane_forget(&p->lanes[i], synced);
 }
 
 void gr_learner_trim(struct gr_paxos *p) {

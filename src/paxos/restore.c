@@ -211,7 +211,9 @@ static bool log_complete(const struct gr_paxos *p) {
     if (gr_slot_at(&p->log, slot)->slot != slot) return false;
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (p->lanes[i].held < p->lanes[i].ordered) return false;
-  return true;
+  /* Nothing of a boot is sent, or comes back, before the boot is durable. */
+  const struct gr_lane *own = &p->lanes[p->self];
+  return own->boot <= p->roster.boot || (p->roster.boot == 0 && own->held == 0);
 }
 
 /* All that was given back is durable: storage says so with the first ticket of this boot.

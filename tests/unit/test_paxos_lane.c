@@ -254,13 +254,71 @@ Test(paxos_lane, what_is_not_delivered_is_not_forgotten) {
     bench.lane.trim = rows[i].trim;
     bench.lane.ordered = rows[i].ordered;
     bench.lane.delivered.seq = rows[i].begun;
-    gr_lane_forget(&bench.lane);
+    gr_lane_forget(&bench.lane, GR_TICKET_NONE);
     cr_assert_eq(bench.lane.ring.first, rows[i].first, "row %zu", i);
     for (uint64_t seq = 1; seq <= 6; seq++)
       cr_assert_eq(gr_lane_batch(&bench.lane, seq) != NULL, seq >= rows[i].first);
   }
   cr_assert_leq(bench.pool.taken, 1, "but for the block being filled");
   bench_close(&bench);
+}
+
+/* ---- moving batches together ---- */
+
+/* So many blocks the kept batches need when they come one after the other. */
+static uint32_t blocks_in_order(const struct bench *bench) {
+  uint32_t blocks = 0;
+  uint32_t used = TEST_BATCH_MAX;
+  for (uint64_t seq = bench->lane.ring.first; seq <= bench->lane.held; seq++) {
+    uint32_t size = kept_at(bench, seq)->size;
+    blocks += used + size > TEST_BATCH_MAX;
+    used = used + size > TEST_BATCH_MAX ? size : used + size;
+  }
+  return blocks;
+}
+
+/* Some of the next few, in any order, and some forgotten. */
+static void shuffle(struct bench *bench, struct gr_random *random) {
+  for (int i = 0; i < 20; i++) {
+    uint64_t seq = bench->lane.held + 1 + gr_random_below(random, 4);
+    uint32_t size = 60 + (uint32_t)gr_random_below(random, i % 4 == 0 ? 900 : 200);
+    keep(bench, seq, size, false);
+    cr_assert(gr_lane_advance(&bench->lane, &bench->limits));
+  }
+  uint64_t kept = bench->lane.held + 1 - bench->lane.ring.first;
+  bench->lane.trim = bench->lane.ordered =
+      bench->lane.ring.first + gr_random_below(random, kept + 1) - 1;
+  gr_lane_forget(&bench->lane, GR_TICKET_NONE);
+}
+
+Test(paxos_lane, repacked_batches_need_no_more_blocks_than_in_order) {
+  for (uint64_t seed = 1; seed <= 300; seed++) {
+    struct gr_random random = {seed};
+    struct bench bench;
+    bench_open(&bench, 512, 200);
+    for (int round = 0; round < 10; round++) {
+      shuffle(&bench, &random);
+      gr_lane_repack(&bench.lane);
+      uint32_t blocks = blocks_in_order(&bench);
+      cr_assert_leq(bench.lane.blocks, blocks + 1, "seed %d: %u for %u", (int)seed,
+                    bench.lane.blocks, blocks);
+      cr_assert_eq(bench.lane.blocks, bench.pool.taken, "seed %d", (int)seed);
+      cr_assert_eq(bench.lane.parking, 0, "seed %d", (int)seed);
+      for (uint64_t seq = bench.lane.ring.first; seq <= bench.lane.held; seq++) {
+        const struct gr_kept_batch *kept = kept_at(&bench, seq);
+        struct gr_reader reader = gr_reader_of(kept->bytes, kept->size);
+        struct gr_batch batch;
+        cr_assert_eq(gr_batch_open(&reader, &roster, &batch), GR_OK, "seed %d",
+                     (int)seed);
+        cr_assert_eq(batch.seq, seq);
+      }
+    }
+    bench.lane.trim = bench.lane.ordered = bench.lane.held;
+    gr_lane_unpark(&bench.lane);
+    gr_lane_forget(&bench.lane, GR_TICKET_NONE);
+    cr_assert_leq(bench.pool.taken, 2, "but for the blocks being filled");
+    bench_close(&bench);
+  }
 }
 
 /* ---- random histories: an origin, and a receiver that lags, beside a naive copy ---- */
@@ -327,7 +385,7 @@ static uint64_t deliver_upto(struct bench *bench, uint64_t upto) {
 
 static void forget_delivered(struct bench *bench) {
   bench->lane.trim = bench->lane.ordered;
-  gr_lane_forget(&bench->lane);
+  gr_lane_forget(&bench->lane, GR_TICKET_NONE);
 }
 
 static void origin_append(struct history *h) {
