@@ -31,6 +31,18 @@ static void accept(gr_slot slot, struct gr_cut cut) {
   cr_assert_eq(rig_accept(&rig, rig_ballot(3, 1), slot, 1, 0, cut), GR_OK);
 }
 
+/* Nobody but this member has accepted it, so it is not chosen. */
+static void propose(uint64_t round, gr_slot slot, gr_slot chosen, struct gr_cut cut) {
+  struct gr_accept accept = {.ballot = rig_ballot(round, 1),
+                             .slot = slot,
+                             .start = chosen + 1,
+                             .chosen = chosen,
+                             .cut = cut};
+  struct gr_writer writer = rig_begin(&rig, 1, GR_FRAME_ACCEPT);
+  gr_accept_encode(&writer, &rig.roster, &accept);
+  cr_assert_eq(rig_end(&rig, 1, &writer), GR_OK);
+}
+
 /* Slots as far as this one, each with a batch of lane 1, which is a letter. */
 static void order_upto(gr_slot last) {
   for (gr_slot slot = rig_status(&rig).chosen + 1; slot <= last; slot++) {
@@ -55,6 +67,10 @@ static void send_piece(uint64_t seq, bool more) {
   gr_slice frame = {writer.data, writer.used};
   cr_assert_eq(gr_paxos_receive(rig.paxos, test_id(1), frame, rig.now), GR_OK);
 }
+
+/* So many slots that the position of the last one is not remembered, and that of the one
+ * before it is. */
+#define AFTER_THINNING (GR_BOUNDARIES_MAX + 32)
 
 /* All that is known to be chosen is durable. */
 static void settle(void) {
@@ -214,23 +230,63 @@ Test(paxos_checkpoint, a_message_in_pieces_does_not_keep_what_came_after_it) {
 /* Positions lie between slots, whatever of one is delivered. */
 Test(paxos_checkpoint, a_slot_is_behind_a_state_as_a_whole) {
   open_met();
-  cr_assert_eq(rig_data(&rig, 1, 1, 1, "a"), GR_OK);
-  cr_assert_eq(rig_data(&rig, 1, 1, 2, "b"), GR_OK);
-  accept(1, rig_boot_cut(1, GR_BOOT_FIRST, 2));
+  order_upto(AFTER_THINNING);
+  cr_assert_eq(rig_data(&rig, 1, 1, AFTER_THINNING + 1, "y"), GR_OK);
+  cr_assert_eq(rig_data(&rig, 1, 1, AFTER_THINNING + 2, "z"), GR_OK);
+  accept(AFTER_THINNING + 1, rig_boot_cut(1, GR_BOOT_FIRST, AFTER_THINNING + 2));
   storage_take(&storage, rig.paxos);
   cr_assert_eq(gr_paxos_stored(rig.paxos, rig_status(&rig).stored), GR_OK);
   gr_delivery delivery;
+  gr_seqno half = AFTER_THINNING + 1;
   cr_assert(gr_paxos_delivery(rig.paxos, &delivery));
-  cr_assert_eq(gr_paxos_checkpoint(rig.paxos, 1), GR_ERR_INVALID, "not delivered yet");
+  cr_assert_eq(gr_paxos_checkpoint(rig.paxos, half), GR_ERR_INVALID, "not delivered yet");
   gr_paxos_delivered(rig.paxos);
-  cr_assert_eq(checkpoint(1), 0);
+  cr_assert_eq(gr_paxos_checkpoint(rig.paxos, half), GR_OK);
   rig_turn(&rig);
-  cr_assert_str_eq(rig.delivered, "b ");
   settle();
-  others_settled(1);
-  cr_assert_eq(trimmed(), 0, "the state would say that b is delivered");
-  cr_assert_eq(checkpoint(2), 1);
+  others_settled(AFTER_THINNING + 1);
+  cr_assert_eq(trimmed(), AFTER_THINNING - 1);
+  restart(half);
+  cr_assert_str_eq(rig.delivered, "z ");
   close_all();
+}
+
+/* A slot has two values in storage, of two ballots. Until the newer one is durable it is
+ * the older one that counts, and must stay. */
+Test(paxos_checkpoint, what_is_replaced_stays_until_that_is_durable) {
+  struct gr_cut cut = rig_boot_cut(1, GR_BOOT_FIRST, AFTER_THINNING + 1);
+  for (int given = 0; given < 2; given++) {
+    open_met();
+    order_upto(AFTER_THINNING);
+    settle();
+    others_settled(AFTER_THINNING);
+    cr_assert_eq(rig_data(&rig, 1, 1, AFTER_THINNING + 1, "z"), GR_OK);
+    propose(3, AFTER_THINNING + 1, AFTER_THINNING, cut);
+    rig_sync(&rig);
+    propose(5, AFTER_THINNING + 1, AFTER_THINNING, cut);
+    if (given) rig_turn(&rig);
+    gr_slot reached = checkpoint(AFTER_THINNING);
+    cr_assert_eq(reached, given ? 0 : AFTER_THINNING - 1, "given %d: %d", given,
+                 (int)reached);
+    size_t durable = rig_status(&rig).synced - storage_ticket(&storage, 0) + 1;
+    if (given) {
+      rig_sync(&rig);
+      cr_assert_eq(trimmed(), AFTER_THINNING);
+    } else { /* the newer one is lost */
+      storage_lose(&storage, durable);
+    }
+    restart(AFTER_THINNING);
+    cr_assert_eq(rig_prepare(&rig, rig_ballot(9, 2), AFTER_THINNING + 1), GR_OK);
+    rig_sync(&rig);
+    struct gr_promise promise;
+    struct gr_log_value value;
+    struct gr_reader body = rig_body(&rig, 2, GR_FRAME_PROMISE);
+    cr_assert(gr_promise_decode(&body, &rig.roster, &promise));
+    cr_assert_eq(promise.count, 1);
+    cr_assert(gr_log_value_decode(&body, &rig.roster, &value));
+    cr_assert_eq(value.ballot.round, given ? 5 : 3);
+    close_all();
+  }
 }
 
 /* ---- a start from what is left ---- */
@@ -347,14 +403,7 @@ Test(paxos_checkpoint, what_is_accepted_and_not_delivered_stays) {
   order_upto(3);
   cr_assert_eq(rig_data(&rig, 1, 1, 5, "z"), GR_OK);
   cr_assert_eq(rig_data(&rig, 1, 1, 4, "y"), GR_OK);
-  struct gr_accept far = {.ballot = rig_ballot(3, 1),
-                          .slot = 4,
-                          .start = 1,
-                          .chosen = 3,
-                          .cut = rig_boot_cut(1, GR_BOOT_FIRST, 5)};
-  struct gr_writer writer = rig_begin(&rig, 1, GR_FRAME_ACCEPT);
-  gr_accept_encode(&writer, &rig.roster, &far);
-  cr_assert_eq(rig_end(&rig, 1, &writer), GR_OK);
+  propose(3, 4, 3, rig_boot_cut(1, GR_BOOT_FIRST, 5));
   settle();
   others_settled(3);
   cr_assert_eq(rig_status(&rig).delivered, 3);
