@@ -11,8 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Written on the node's thread at most. */
+/* What is written on the node's thread, at most, and for how long. Measured with messages
+ * of 128 bytes one by one, three members on two processors, syncs of 0.2 to 0.3 ms: so it
+ * is half as long again if the other thread does it. */
 #define QUICK_BYTES_MAX (32 * 1024)
+#define QUICK_SYNC_NS_MAX 1000000
 
 /* The weight of the latest sync in the usual one. */
 #define USUAL_SHIFT 3
@@ -288,7 +291,7 @@ void gr_wal_writer_sync(struct gr_wal_writer *writer) {
 bool gr_wal_writer_is_quick(struct gr_wal_writer *writer) {
   pthread_mutex_lock(&writer->mutex);
   bool is_quick = !writer->is_writing && !atomic_load(&writer->requested) &&
-                  writer->usual_sync_ns < writer->spin_max_ns &&
+                  writer->usual_sync_ns < QUICK_SYNC_NS_MAX &&
                   writer->batches[writer->filling].bytes <= QUICK_BYTES_MAX;
   pthread_mutex_unlock(&writer->mutex);
   return is_quick;

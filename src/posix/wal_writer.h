@@ -84,8 +84,7 @@ bool gr_wal_writer_add(struct gr_wal_writer *writer, gr_ticket ticket,
 void gr_wal_writer_sync(struct gr_wal_writer *writer);
 
 /* Whether to write at once, on the node's thread, is better than to have it written:
- * nothing is being written, there is little, and a sync usually takes no longer than that
- * thread would look for its end. */
+ * nothing is being written, there is little, and syncs have been short of late. */
 bool gr_wal_writer_is_quick(struct gr_wal_writer *writer);
 
 /* Writes and syncs what was gathered, on this thread; unless the other is writing, which
