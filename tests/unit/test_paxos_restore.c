@@ -153,20 +153,21 @@ static gr_options options_of(void) {
   return options;
 }
 
-static void ignore(void *context) {
-  (void)context;
+static void take_deliveries(void *context) {
+  gr_delivery delivery;
+  while (gr_paxos_delivery(context, &delivery)) gr_paxos_delivered(context);
 }
 
 /* Another engine is given what is stored, and resumes; the first error. */
 static int come_back(const gr_options *options) {
   gr_paxos *paxos;
   cr_assert_eq(gr_paxos_new(&paxos, options, NULL, TEST_MS), GR_OK);
-  int error = storage_give_back(&storage, paxos, ignore, NULL);
+  int error = storage_give_back(&storage, paxos, take_deliveries, paxos);
   if (error == GR_OK) error = gr_paxos_resume(paxos, TEST_MS);
   if (error != GR_OK) {
     cr_assert_eq(gr_paxos_halt_reason(paxos, NULL), error);
     cr_assert_eq(gr_paxos_resume(paxos, TEST_MS), GR_ERR_HALTED);
-    cr_assert_eq(gr_paxos_restore(paxos, 1, storage_record(&storage, 0)), GR_ERR_HALTED);
+    cr_assert_eq(gr_paxos_restore(paxos, 1, (gr_slice){"x", 1}), GR_ERR_HALTED);
   }
   gr_paxos_free(paxos);
   return error;
@@ -227,6 +228,28 @@ Test(paxos_restore, records_in_another_order_are_refused) {
       error = gr_paxos_restore(paxos, rows[i].tickets[1], rows[i].second);
     cr_assert_eq(error, GR_ERR_MALFORMED, "row %zu", i);
     gr_paxos_free(paxos);
+  }
+  close_all();
+}
+
+/* The beginning of a message, which a state says is still needed, is not there. */
+Test(paxos_restore, a_lost_piece_is_missed) {
+  rig_open_stored(&rig, 5, 0, &storage, 0);
+  for (int lost = 0; lost < 2; lost++) {
+    struct gr_state_record state = {.first = storage_ticket(&storage, storage.count),
+                                    .boot = 1,
+                                    .promised = rig_ballot(3, 1)};
+    gr_storage_view(rig.paxos, &state.view);
+    for (uint32_t i = 0; i < 5; i++)
+      state.lanes[i] = (struct gr_lane_state){GR_BOOT_FIRST, (uint64_t)lost, 1, 0};
+    uint8_t bytes[512];
+    struct gr_writer writer = gr_writer_of(bytes, sizeof(bytes));
+    gr_record_begin(&writer, GR_RECORD_STATE);
+    gr_state_record_encode(&writer, &rig.roster, test_id(0), &state);
+    gr_record_end(&writer);
+    storage_trim(&storage, state.first, (gr_slice){writer.data, writer.used});
+    gr_options options = options_of();
+    cr_assert_eq(come_back(&options), lost ? GR_ERR_MALFORMED : GR_OK);
   }
   close_all();
 }
@@ -307,6 +330,14 @@ static void put_far_slot(void) {
 static void put_many_batches(void) {
   for (uint64_t seq = 1; seq <= 600; seq++) put_batch(1, seq, 900);
 }
+static void put_boot_closed_later(void) {
+  struct gr_accept_record record = {1, rig_ballot(3, 1), rig_boot_cut(0, 2, 0)};
+  struct gr_writer writer = begin(GR_RECORD_ACCEPT);
+  gr_accept_record_encode(&writer, &rig.roster, &record);
+  gr_record_end(&writer);
+  append(&writer);
+  put_marks(1);
+}
 static void put_nothing(void) {
 }
 
@@ -322,6 +353,7 @@ Test(paxos_restore, records_that_do_not_fit_together_are_refused) {
       {put_chosen_beyond, GR_ERR_MALFORMED, "chosen, and not there"},
       {put_above_the_promise, GR_ERR_MALFORMED, "accepted without a promise"},
       {put_later_boot, GR_ERR_MALFORMED, "a boot that has not begun"},
+      {put_boot_closed_later, GR_ERR_MALFORMED, "an own boot that was never begun"},
       {put_far_slot, GR_ERR_NO_MEMORY, "more slots than there is room for"},
       {put_many_batches, GR_ERR_NO_MEMORY, "more batches than there is room for"},
   };
