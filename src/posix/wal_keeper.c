@@ -14,6 +14,9 @@
 /* Zeros are synced in pieces, for a sync of records next to a large one takes long. */
 #define FILL_SYNC_BYTES (UINT64_C(4) << 20)
 
+/* Of the first segment, for which a start waits, no more is filled than this. */
+#define FIRST_FILL_BYTES_MAX (UINT64_C(64) << 20)
+
 void gr_wal_keeper_init(struct gr_wal_keeper *keeper, struct gr_wal_files *files,
                         struct gr_wal_failure *failure, uint64_t segment_bytes) {
   memset(keeper, 0, sizeof(*keeper));
@@ -33,16 +36,16 @@ static void free_segment(struct gr_wal_segment *segment) {
 
 /* ---- making a segment ---- */
 
-/* Fills up to the size of a segment. Stops early once the writer waits. */
+/* Fills up to this size. Stops early once the writer waits. */
 static int fill(struct gr_wal_keeper *keeper, const struct gr_wal_segment *segment,
-                const char *name, struct gr_wal_text *why) {
+                uint64_t bytes, const char *name, struct gr_wal_text *why) {
   struct stat status;
   if (fstat(segment->file, &status) != 0)
     return gr_wal_files_error(keeper->files, "look at", name, why);
   uint64_t unsynced = 0;
   for (uint64_t at = (uint64_t)status.st_size;
-       at < keeper->segment_bytes && !atomic_load(&keeper->is_awaited);) {
-    const uint64_t left = keeper->segment_bytes - at;
+       at < bytes && !atomic_load(&keeper->is_awaited);) {
+    const uint64_t left = bytes - at;
     const gr_slice zeros = {.data = keeper->zeros,
                             .size = left < GR_WAL_FILL_BYTES ? (size_t)left
                                                              : GR_WAL_FILL_BYTES};
@@ -50,7 +53,7 @@ static int fill(struct gr_wal_keeper *keeper, const struct gr_wal_segment *segme
     if (error != GR_OK) return error;
     at += zeros.size;
     unsynced += zeros.size;
-    if (unsynced < FILL_SYNC_BYTES && at < keeper->segment_bytes) continue;
+    if (unsynced < FILL_SYNC_BYTES && at < bytes) continue;
     if (fdatasync(segment->file) != 0)
       return gr_wal_files_error(keeper->files, "sync", name, why);
     unsynced = 0;
@@ -74,8 +77,8 @@ static int open_segment(struct gr_wal_keeper *keeper, struct gr_wal_segment *seg
                             : gr_wal_files_error(keeper->files, "create", name, why);
 }
 
-static int make_segment(struct gr_wal_keeper *keeper, struct gr_wal_segment **made,
-                        struct gr_wal_text *why) {
+static int make_segment(struct gr_wal_keeper *keeper, uint64_t bytes,
+                        struct gr_wal_segment **made, struct gr_wal_text *why) {
   struct gr_wal_segment *segment = calloc(1, sizeof(*segment));
   if (!segment) {
     gr_wal_text_set(why, "no memory for the next segment of %s", keeper->files->path);
@@ -85,7 +88,7 @@ static int make_segment(struct gr_wal_keeper *keeper, struct gr_wal_segment **ma
   segment->file = -1;
   const struct gr_wal_name name = gr_wal_segment_name(segment->number);
   int error = open_segment(keeper, segment, name.text, why);
-  if (error == GR_OK) error = fill(keeper, segment, name.text, why);
+  if (error == GR_OK) error = fill(keeper, segment, bytes, name.text, why);
   if (error == GR_OK) error = gr_wal_files_sync(keeper->files, why);
   if (error != GR_OK) {
     free_segment(segment);
@@ -165,7 +168,7 @@ static int trim(struct gr_wal_keeper *keeper, struct gr_wal_text *why) {
 static int prepare(struct gr_wal_keeper *keeper, struct gr_wal_text *why) {
   struct gr_wal_segment *made = NULL;
   pthread_mutex_unlock(&keeper->mutex);
-  int error = make_segment(keeper, &made, why);
+  int error = make_segment(keeper, keeper->segment_bytes, &made, why);
   pthread_mutex_lock(&keeper->mutex);
   keeper->prepared = made;
   if (error == GR_OK) pthread_cond_signal(&keeper->ready);
@@ -250,8 +253,11 @@ static int take_over(struct gr_wal_keeper *keeper, const struct gr_wal_replayed 
 
 int gr_wal_keeper_start(struct gr_wal_keeper *keeper, const struct gr_wal_replayed *found,
                         struct gr_wal_text *why) {
+  const uint64_t bytes = keeper->segment_bytes < FIRST_FILL_BYTES_MAX
+                             ? keeper->segment_bytes
+                             : FIRST_FILL_BYTES_MAX;
   int error = take_over(keeper, found, why);
-  if (error == GR_OK) error = make_segment(keeper, &keeper->prepared, why);
+  if (error == GR_OK) error = make_segment(keeper, bytes, &keeper->prepared, why);
   if (error != GR_OK) return error;
   int code = pthread_create(&keeper->thread, NULL, keeper_main, keeper);
   keeper->runs = code == 0;
