@@ -89,8 +89,8 @@ static void rig_deliver(void *context) {
   }
 }
 
-void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
-                     struct storage *storage, gr_seqno applied) {
+void rig_open_unsynced(struct rig *rig, uint32_t members, uint32_t self,
+                       struct storage *storage, gr_seqno applied) {
   gr_options options = test_options(members, self);
   options.durable = true;
   options.applied = applied;
@@ -100,6 +100,11 @@ void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
   cr_assert_eq(storage_give_back(storage, rig->paxos, rig_deliver, rig), GR_OK);
   cr_assert_eq(gr_paxos_resume(rig->paxos, rig->now), GR_OK);
   rig_know(rig);
+}
+
+void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
+                     struct storage *storage, gr_seqno applied) {
+  rig_open_unsynced(rig, members, self, storage, applied);
   rig_sync(rig);
   if (rig_status(rig).role != GR_ROLE_FORMING) cr_assert_eq(rig_beat_all(rig), GR_OK);
 }

@@ -69,8 +69,10 @@ struct rig {
 };
 
 void rig_open(struct rig *rig, uint32_t members, uint32_t self);
-/* With storage: the engine comes back from what it keeps, its boot is durable, and it has
- * heard from the peers that it had met. */
+/* With storage: the engine comes back from what it keeps. */
+void rig_open_unsynced(struct rig *rig, uint32_t members, uint32_t self,
+                       struct storage *storage, gr_seqno applied);
+/* The same; its boot is durable, and it has heard from the peers that it had met. */
 void rig_open_stored(struct rig *rig, uint32_t members, uint32_t self,
                      struct storage *storage, gr_seqno applied);
 void rig_close(struct rig *rig);

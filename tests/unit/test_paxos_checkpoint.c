@@ -54,7 +54,7 @@ static void order_upto(gr_slot last) {
   cr_assert_eq(rig_status(&rig).delivered, last);
 }
 
-/* Batch 2 of lane 1 begins a message, "b", that goes on in batch 3 with "c". */
+/* A piece of a message, and a letter, as the next batch of lane 1. */
 static void send_piece(uint64_t seq, bool more) {
   uint32_t size = GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES + 1;
   struct gr_writer writer = rig_begin(&rig, 1, GR_FRAME_DATA);
@@ -207,7 +207,8 @@ Test(paxos_checkpoint, a_message_in_pieces_does_not_keep_what_came_after_it) {
   open_met();
   order_upto(1);
   send_piece(2, true);
-  accept(2, rig_boot_cut(1, GR_BOOT_FIRST, 2));
+  send_piece(3, true);
+  accept(2, rig_boot_cut(1, GR_BOOT_FIRST, 3));
   for (gr_slot slot = 3; slot <= 60; slot++) {
     cr_assert_eq(rig_data(&rig, 2, 2, slot - 2, "z"), GR_OK);
     accept(slot, rig_boot_cut(2, GR_BOOT_FIRST, slot - 2));
@@ -220,10 +221,10 @@ Test(paxos_checkpoint, a_message_in_pieces_does_not_keep_what_came_after_it) {
   }
   cr_assert_lt(storage.count, 60);
   restart(59);
-  send_piece(3, false);
-  accept(61, rig_boot_cut(1, GR_BOOT_FIRST, 3));
+  send_piece(4, false);
+  accept(61, rig_boot_cut(1, GR_BOOT_FIRST, 4));
   rig_sync(&rig);
-  cr_assert_str_eq(rig.delivered, "bc ");
+  cr_assert_str_eq(rig.delivered, "bcd ");
   close_all();
 }
 

@@ -91,6 +91,24 @@ Test(paxos_restore, what_was_accepted_in_the_same_ballot_still_is) {
   close_all();
 }
 
+/* Storage that was read may be lost yet: until the new boot is durable, nothing of it
+ * counts. */
+Test(paxos_restore, what_came_back_counts_when_the_boot_is_durable) {
+  live();
+  rig_close(&rig);
+  rig_open_unsynced(&rig, 5, 0, &storage, 0);
+  struct gr_cut cut = rig_boot_cut(1, GR_BOOT_FIRST, 4);
+  cr_assert_eq(rig_beat_all(&rig), GR_OK);
+  cr_assert_eq(rig_accept(&rig, rig_ballot(3, 1), 4, 1, 3, cut), GR_OK);
+  cr_assert_eq(rig_accepted(&rig, 2, rig_ballot(3, 1), 4), GR_OK);
+  rig_turn(&rig);
+  cr_assert_eq(rig.heard_count, 0);
+  cr_assert_eq(rig_status(&rig).chosen, 3, "two of five");
+  rig_sync(&rig);
+  cr_assert_eq(rig_status(&rig).chosen, 4);
+  close_all();
+}
+
 Test(paxos_restore, a_leader_that_comes_back_leads_in_a_higher_ballot) {
   rig_open_stored(&rig, 5, 0, &storage, 0);
   rig_meet(&rig);
