@@ -308,55 +308,6 @@ void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_
   if (first <= ordered) lane->delivered.seq = first; /* see gr_lane_recall() */
 }
 
-/* Links the blocks of the kept batches in their order, and counts no batch in them. */
-static void chain_blocks(struct gr_lane *lane) {
-  uint32_t last = GR_NO_BLOCK;
-  for (uint64_t seq = lane->ring.first; seq < lane->ring.end; seq++) {
-    uint32_t block = gr_lane_place(lane, seq)->block;
-    if (block == last) continue;
-    if (last != GR_NO_BLOCK) block_of(lane, last)->next = block;
-    block_of(lane, block)->next = GR_NO_BLOCK;
-    if (block_of(lane, block)->parking) lane->parking--;
-    block_of(lane, block)->parking = false;
-    block_of(lane, block)->batches = block_of(lane, block)->used = 0;
-    last = block;
-  }
-}
-
-/* Gives a chain of blocks back. */
-static void give_chain(struct gr_lane *lane, uint32_t block) {
-  while (block != GR_NO_BLOCK) {
-    uint32_t next = block_of(lane, block)->next;
-    lane->blocks--;
-    gr_pool_give(lane->pool, block);
-    block = next;
-  }
-}
-
-void gr_lane_repack(struct gr_lane *lane) {
-  gr_lane_unpark(lane);
-  block_leave(lane, lane->parking_block);
-  lane->parking_block = GR_NO_BLOCK;
-  if (gr_ring_count(&lane->ring) == 0) return;
-  block_leave(lane, lane->block);
-  chain_blocks(lane);
-  /* A batch never moves back, so what is overwritten has been moved already. */
-  uint32_t to = gr_lane_place(lane, lane->ring.first)->block;
-  for (uint64_t seq = lane->ring.first; seq < lane->ring.end; seq++) {
-    struct gr_kept_batch *batch = gr_lane_place(lane, seq);
-    if (!block_fits(lane, to, batch->size)) to = block_of(lane, to)->next;
-    struct gr_block *block = block_of(lane, to);
-    uint8_t *bytes = gr_pool_bytes(lane->pool, to) + block->used;
-    memmove(bytes, batch->bytes, batch->size);
-    batch->bytes = bytes;
-    batch->block = to;
-    block->used += batch->size;
-    block->batches++;
-  }
-  give_chain(lane, block_of(lane, to)->next);
-  lane->block = to;
-}
-
 void gr_lane_recall(struct gr_lane *lane) {
   lane->delivered = (struct gr_fragments){0};
   for (uint64_t seq = lane->ring.first; seq <= lane->ordered; seq++) {

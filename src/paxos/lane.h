@@ -160,11 +160,6 @@ void gr_lane_reopen(struct gr_lane *lane, uint64_t boot);
 void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_t ordered,
                     uint64_t messages);
 
-/* Moves the batches together, as if they had come into an empty lane, and forgets what is
- * parked: so the lane needs no more blocks than it ever did with these batches. Nothing
- * may point to them. */
-void gr_lane_repack(struct gr_lane *lane);
-
 /* Works out, when the batches up to `ordered` are here again, which message is begun. */
 void gr_lane_recall(struct gr_lane *lane);
 

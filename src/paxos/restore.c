@@ -57,18 +57,16 @@ static int restore_promise(struct gr_paxos *p, struct gr_reader *body) {
 }
 
 /* Batches come in another order than in life, and may fill blocks less well. What others
- * do not need is forgotten first, as life would have done. */
-static enum gr_keep keep_tightly(struct gr_paxos *p, struct gr_lane *lane,
-                                 const struct gr_batch *batch) {
-  enum gr_keep kept = GR_KEEP_NO_ROOM;
-  while (kept == GR_KEEP_NO_ROOM && p->log_first <= p->delivered &&
-         p->log_first <= p->storage.restored_spare) {
+ * do not need is forgotten then, as life would have done next. */
+static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
+                         const struct gr_batch *batch) {
+  for (;;) {
+    enum gr_keep kept = gr_lane_keep(lane, batch);
+    bool spare =
+        p->log_first <= p->delivered && p->log_first <= p->storage.restored_spare;
+    if (kept != GR_KEEP_NO_ROOM || batch->seq != lane->held + 1 || !spare) return kept;
     gr_learner_forget(p, p->log_first + 1);
-    kept = gr_lane_keep(lane, batch);
   }
-  if (kept != GR_KEEP_NO_ROOM) return kept;
-  gr_lane_repack(lane);
-  return gr_lane_keep(lane, batch);
 }
 
 static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
@@ -78,9 +76,7 @@ static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
   struct gr_lane *lane = &p->lanes[batch.lane];
   if (batch.boot < lane->boot) return GR_OK;
   if (batch.boot > lane->boot) return GR_ERR_MALFORMED; /* I-STO-2 */
-  enum gr_keep kept = gr_lane_keep(lane, &batch);
-  if (kept == GR_KEEP_NO_ROOM && batch.seq == lane->held + 1)
-    kept = keep_tightly(p, lane, &batch);
+  enum gr_keep kept = keep(p, lane, &batch);
   if (kept == GR_KEEP_NO_ROOM)
     return batch.seq == lane->held + 1 ? GR_ERR_NO_MEMORY : GR_OK;
   if (gr_ring_has(&lane->ring, batch.seq))
