@@ -316,7 +316,7 @@ static void draw_disk(struct gr_random *random, struct sim_config *config) {
   if (bad || one_in(random, 2)) disk->damage_ppm = rate(random, 500000);
   disk->down_ns = sim_spread(random, SIM_MS, SIM_SECOND);
   disk->stay_ppm = one_in(random, 2) ? 0 : rate(random, 300000);
-  if (one_in(random, 2)) disk->ambush_ppm = rate(random, 20000);
+  if (bad || one_in(random, 2)) disk->ambush_ppm = rate(random, 20000);
   if (one_in(random, 2)) disk->ambush_all_ppm = rate(random, SIM_PPM);
   if (bad || !one_in(random, 4)) {
     disk->apply_ppm = rate(random, 300000);

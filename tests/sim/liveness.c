@@ -411,12 +411,19 @@ static void begin_liveness(struct sim_liveness *run) {
   sim_liveness_plan(sim, sim->now + CHECK_EVERY);
 }
 
+/* Slow disks of the rest may hold up what it says until now. */
+static bool undisturbed(const struct sim_liveness *run) {
+  const struct sim_config *config = &run->sim->config;
+  return !config->durable || core_is_all(run) || config->remains == SIM_REMAINS_CUT;
+}
+
 /* Ends a run, or what of it comes next. */
 static void end_idle(struct sim_liveness *run) {
-  check_idle(run);
+  bool calm = undisturbed(run);
+  if (calm) check_idle(run);
   run->phase = SIM_PHASE_DONE;
   if (!run->sim->config.durable) return;
-  check_idle_storage(run);
+  if (calm) check_idle_storage(run);
   check_wiped(run);
   if (!core_is_all(run)) return;
   run->phase = SIM_PHASE_TRIM;

@@ -290,6 +290,8 @@ static void trimmed(struct sim_process *process) {
   keep_state(process->sim, storage);
   sim_report_store(&process->sim->report, process->sim->now, process->index, "trimmed",
                    storage->kept.first, NULL);
+  /* Now what is not durable yet has to do without what was forgotten. */
+  sim_crashes_ambush(process, GR_TRACE_CHECKPOINT);
   if (!storage->waiting.state) return;
   struct sim_trim next = storage->waiting;
   storage->waiting.state = NULL;
