@@ -265,24 +265,6 @@ Test(paxos_lane, what_is_not_delivered_is_not_forgotten) {
 
 /* ---- parking ---- */
 
-Test(paxos_lane, behind_each_gap_so_much_is_parked) {
-  struct bench bench;
-  bench_open(&bench, 512, 16);
-  for (uint64_t gap = 1; gap <= 10; gap += 3) {
-    for (uint64_t seq = gap + 1; seq <= gap + 2; seq++) {
-      cr_assert(gr_lane_may_park(&bench.lane, seq));
-      cr_assert_eq(keep(&bench, seq, 600, false), GR_KEEP_STORED);
-    }
-    cr_assert(!gr_lane_may_park(&bench.lane, gap + 3));
-    cr_assert_eq(keep(&bench, gap + 3, 600, false), GR_KEEP_NO_ROOM);
-    cr_assert_eq(keep(&bench, gap, 600, false), GR_KEEP_STORED);
-    cr_assert(gr_lane_advance(&bench.lane, &bench.limits));
-    cr_assert_eq(bench.lane.held, gap + 2);
-  }
-  cr_assert(!gr_lane_may_park(&bench.lane, UINT64_MAX / 8), "far beyond");
-  bench_close(&bench);
-}
-
 /* Some of the next few, in any order, and some forgotten. */
 static void shuffle(struct bench *bench, struct gr_random *random) {
   for (int i = 0; i < 20; i++) {
