@@ -80,6 +80,7 @@ static void write_heartbeat(struct peers *peers, struct fuzz_input *input,
     heartbeat.incarnations[i] = i + 1 == SELF ? peers->roster.incarnation : i + 1;
     heartbeat.held[i].upto = near(input, peers->next_seq[i] + 3);
     heartbeat.held[i].boot = near_boot(peers, input);
+    if (peers->roster.durable) heartbeat.boots[i] = fuzz_u8(input) % 4;
   }
   gr_heartbeat_encode(writer, &peers->roster, &heartbeat);
 }
