@@ -129,7 +129,9 @@ static void load_file(void *context, const char *name) {
   struct image_file *file = loading->image->files + loading->image->count++;
   char path[512];
   cr_assert_leq(loading->image->count, IMAGE_FILES_MAX);
-  snprintf(file->name, sizeof(file->name), "%s", name);
+  size_t length = strlen(name);
+  cr_assert_lt(length, sizeof(file->name));
+  memcpy(file->name, name, length + 1);
   snprintf(path, sizeof(path), "%s/%s", loading->path, name);
   FILE *stream = fopen(path, "rb");
   cr_assert(stream);
