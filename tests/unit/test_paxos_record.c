@@ -294,6 +294,8 @@ Test(paxos_record, a_batch_is_its_own_body) {
   gr_record_begin(&writer, GR_RECORD_BATCH);
   gr_record_end(&writer);
   uint8_t *batch = gr_write_room(&writer, GR_BATCH_HEADER_BYTES + 4 + 3);
+  cr_assert_not_null(batch);
+  if (!batch) return;
   gr_store_u32(batch + GR_BATCH_HEADER_BYTES, 3);
   memcpy(batch + GR_BATCH_HEADER_BYTES + 4, "abc", 3);
   gr_batch_seal(&roster, batch, GR_BATCH_HEADER_BYTES + 7, 2, 8, 1);
