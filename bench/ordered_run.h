@@ -27,8 +27,7 @@
   17u /* odd: keeps no step with batches, which tend to be of even sizes */
 #define CHECKPOINT_MESSAGES 1000u
 #define CHECKPOINTS_MAX (1u << 21)
-#define KEPT_BYTES (64u << 20) /* payload after which a durable member's log may forget  \
-                                */
+#define KEPT_BYTES (64u << 20) /* payload after which a durable member checkpoints */
 
 struct ordered_options {
   size_t members;
