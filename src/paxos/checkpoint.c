@@ -158,9 +158,10 @@ int gr_paxos_checkpoint(gr_paxos *p, gr_seqno applied) {
   struct gr_storage *storage = &p->storage;
   if (!p->roster.durable || !storage->resumed) return GR_ERR_STATE;
   if (applied > p->seqno && applied > p->options.applied) return GR_ERR_INVALID;
-  if (applied <= storage->applied) return GR_OK;
+  if (applied < storage->applied) return GR_OK;
   storage->applied = applied;
-  if (applied >= p->seqno && !p->deliver_begun && last_boundary(storage) < p->delivered)
+  if (storage->applied >= p->seqno && !p->deliver_begun &&
+      last_boundary(storage) < p->delivered)
     remember(p);
   const struct gr_boundary *wanted = boundary_kept(storage);
   storage->trim_now = storage->trim_slot != 0; /* what the last one still waits for */

@@ -104,17 +104,6 @@ static void check_replaced(struct gr_paxos *p) {
         "a member without storage cannot come back");
 }
 
-/* Who has met all others, us among them, knows whom we are to know. */
-static void adopt(struct gr_paxos *p, const struct gr_heartbeat *heartbeat) {
-  for (uint32_t i = 0; i < p->roster.count; i++) {
-    if (i == p->self) continue;
-    if (p->peers[i].incarnation != heartbeat->incarnations[i]) p->peers[i].boot = 0;
-    p->peers[i].incarnation = heartbeat->incarnations[i];
-    p->peers[i].confirmed = true;
-  }
-  gr_heartbeat_form(p);
-}
-
 static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
                  const struct gr_heartbeat *heartbeat) {
   struct gr_peer *peer = &p->peers[from];
@@ -133,8 +122,6 @@ static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
     peer->refuses_since = p->now;
   if (refuses) {
     check_replaced(p);
-  } else if (heartbeat->formed) {
-    adopt(p, heartbeat);
   } else if (known == p->roster.incarnation) {
     peer->confirmed = true;
     gr_heartbeat_form(p);

@@ -159,6 +159,14 @@ static gr_time slowest(const struct simulation *sim, gr_time time) {
   return time * 1024 / (1024 - sim->config.clock_spread);
 }
 
+/* Members ask again after twice the round trip, if that is longer than the option says.
+ */
+static gr_time retry(const struct simulation *sim) {
+  gr_time twice = 4 * sim->config.delay_ns;
+  gr_time least = sim->config.options.retry_timeout_ns;
+  return twice > least ? twice : least;
+}
+
 static gr_time bound(const struct sim_liveness *run) {
   const struct simulation *sim = run->sim;
   const gr_options *options = &sim->config.options;
@@ -169,7 +177,7 @@ static gr_time bound(const struct sim_liveness *run) {
       messages += sim->oracle.order_count - sim->oracle.witnesses[i].seqno;
   }
   return slowest(sim, BOUND_ELECTIONS * options->election_timeout_ns +
-                          BOUND_RETRIES * options->retry_timeout_ns * messages) +
+                          BOUND_RETRIES * retry(sim) * messages) +
          BOUND_LEAST + 40 * sim->config.delay_ns +
          (sim->config.durable ? BOUND_SYNCS : 0);
 }
