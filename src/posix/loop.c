@@ -105,7 +105,9 @@ static void learn_from_sleep(struct gr_node *node, gr_time slept) {
 /* Sleeps unless there is work; see waker.h for why no wake-up is lost. */
 static int sleep_or_look(struct gr_node *node, struct epoll_event *events) {
   gr_time wait = 0, now = 0;
-  if (node->spin_ns > 0 && is_idle(node)) {
+  /* While the log's thread writes, the processor is better left to it. */
+  bool log_writes = node->wal && gr_wal_is_busy(node->wal);
+  if (node->spin_ns > 0 && !log_writes && is_idle(node)) {
     int found = look_for_a_while(node, events);
     node->now = gr_posix_now();
     if (found != 0 || !is_idle(node)) return found;

@@ -116,6 +116,10 @@ gr_ticket gr_wal_durable(const struct gr_wal *wal) {
   return atomic_load(&wal->writer.durable);
 }
 
+bool gr_wal_is_busy(const struct gr_wal *wal) {
+  return gr_wal_durable(wal) + 1 < wal->next;
+}
+
 const char *gr_wal_failure_text(const struct gr_wal *wal) {
   return gr_wal_has_failed(&wal->failure) ? wal->failure.text.line : NULL;
 }

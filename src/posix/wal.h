@@ -60,6 +60,9 @@ bool gr_wal_trim(struct gr_wal *wal, gr_ticket first, gr_slice state);
 /* Every record up to here is durable. Sequentially consistent: see waker.h. */
 gr_ticket gr_wal_durable(const struct gr_wal *wal);
 
+/* Whether something that was appended is not durable yet. */
+bool gr_wal_is_busy(const struct gr_wal *wal);
+
 /* Why the log failed; NULL: it has not. Good until it is closed. Likewise. */
 const char *gr_wal_failure_text(const struct gr_wal *wal);
 
