@@ -86,7 +86,8 @@ GR_API int gr_group_free(gr_group *group);
  * the state that host.trim() was given last, if it ever was; then the records, by ascending
  * tickets without a gap; those below the state's `first` may be among them. Copies what it
  * keeps, and delivers as it goes (host.deliver runs inside), but nothing up to
- * options.applied. It need not be durable yet: what storage reports as such later includes it. An empty storage gives back nothing: that is a new member.
+ * options.applied. Of the last messages the records alone may not prove that they are decided:
+ * these follow after gr_group_resume(), when a majority is back. It need not be durable yet: what storage reports as such later includes it. An empty storage gives back nothing: that is a new member.
  *
  * GR_OK             taken
  * GR_ERR_INVALID    an argument is NULL
