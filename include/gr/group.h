@@ -57,8 +57,8 @@ typedef struct gr_group gr_group;
 
 /* ---- life cycle ---- */
 
-/* Bytes that gr_group_new() will ask of the allocator with these options; 0 if they are not
- * valid. Most of it is cache, touched only when it is used. */
+/* Bytes that gr_group_new() will ask of the allocator with these options, for a durable group
+ * with options.durable set; 0 if they are not valid. Most of it is cache, touched only when it is used. */
 GR_API size_t gr_group_footprint(const gr_options *options);
 
 /* Makes a member. It takes part as soon as it has met all founders; broadcasts before that
@@ -87,7 +87,9 @@ GR_API int gr_group_free(gr_group *group);
  * tickets without a gap; those below the state's `first` may be among them. Copies what it
  * keeps, and delivers as it goes (host.deliver runs inside), but nothing up to
  * options.applied. Of the last messages the records alone may not prove that they are decided:
- * these follow after gr_group_resume(), when a majority is back. It need not be durable yet: what storage reports as such later includes it. An empty storage gives back nothing: that is a new member.
+ * these follow after gr_group_resume(), when a majority is back. What is given back need not be
+ * durable yet: what storage reports as such later includes it. An empty storage gives back
+ * nothing: that is a new member.
  *
  * GR_OK             taken
  * GR_ERR_INVALID    an argument is NULL
@@ -97,7 +99,8 @@ GR_API int gr_group_free(gr_group *group);
  * GR_ERR_FOREIGN    it is of another group, member, or other limits: see gr_options
  * GR_ERR_OUTDATED   options.applied lies before what storage begins with: the host's own
  *                   state is older than its last checkpoint
- * GR_ERR_NO_MEMORY  the cache, or the log, is too small for what was kept under larger limits
+ * GR_ERR_NO_MEMORY  the cache, or the log, is too small for what was kept: start with a larger
+ *                   cache_bytes_max or log_slots_max, which need not be equal at all members
  * GR_ERR_REENTRANT  called from inside a callback; nothing happened
  * GR_ERR_HALTED     the member has halted: host.deliver failed, for example
  * After any error but GR_ERR_INVALID and GR_ERR_REENTRANT only gr_group_free() is of use.
