@@ -170,6 +170,23 @@ static void batch_drop(struct gr_lane *lane, uint64_t seq) {
   block_release(lane, batch->block);
 }
 
+/* What was parked goes where it would be had it come in order, if there is room: the
+ * blocks for parked batches are few, and kept ones would hold them for as long as others
+ * lag. */
+static void move_in(struct gr_lane *lane, struct gr_kept_batch *batch) {
+  uint32_t parked = batch->block;
+  if (!block_of(lane, parked)->parking) return;
+  if (!block_open(lane, &lane->block, false, batch->size)) return;
+  struct gr_block *block = block_of(lane, lane->block);
+  uint8_t *bytes = gr_pool_bytes(lane->pool, lane->block) + block->used;
+  memcpy(bytes, batch->bytes, batch->size);
+  batch->bytes = bytes;
+  batch->block = lane->block;
+  block->used += batch->size;
+  block->batches++;
+  block_release(lane, parked);
+}
+
 bool gr_lane_advance(struct gr_lane *lane, const struct gr_lane_limits *limits) {
   const struct gr_kept_batch *batch;
   while ((batch = gr_lane_batch(lane, lane->held + 1)) != NULL) {
@@ -178,6 +195,7 @@ bool gr_lane_advance(struct gr_lane *lane, const struct gr_lane_limits *limits) 
       return false;
     }
     lane->held++;
+    move_in(lane, gr_lane_place(lane, lane->held));
   }
   if (lane->wanted < lane->held) lane->wanted = lane->held;
   return true;
