@@ -22,6 +22,9 @@ extern "C" {
   X(-20, FULL, RETRY, "too much is unordered already; wait for writable")                \
   X(-21, NOT_LEADER, RETRY, "only the leader can do this, and this member is not it")    \
   X(-22, UNREACHABLE, RETRY, "the member has not been heard from lately")                \
+  X(-23, NO_QUORUM, RETRY, "a majority of the members cannot be reached")                 \
+  X(-24, BUSY, RETRY, "another change of the membership is under way")                    \
+  X(-25, NOT_ONLINE, RETRY, "this member is not ONLINE: it joins, recovers, or has left") \
   X(-40, MALFORMED, INPUT, "the frame or record could not be decoded")                             \
   X(-41, CORRUPT, INPUT, "the checksum of the frame or record does not match")                          \
   X(-42, FOREIGN, INPUT, "it is of a group with another id, founders, limits or durability") \
@@ -35,7 +38,16 @@ extern "C" {
   X(-65, HALTED, FATAL, "the member has halted")                                         \
   X(-66, SYSTEM, FATAL, "the operating system refused a call")                           \
   X(-67, STORAGE, FATAL, "storage failed, or what it holds is damaged")                  \
-  X(-68, OUTDATED, FATAL, "the host has applied less than its storage begins with")
+  X(-68, OUTDATED, FATAL, "the host has applied less than its storage begins with")       \
+  X(-80, WRONG_GROUP, FATAL, "the members found are of another group")                     \
+  X(-81, UUID_PRESENT, FATAL, "a live member has this uuid")                               \
+  X(-82, VERSION_TOO_LOW, FATAL, "the group's members have a newer version")               \
+  X(-83, GROUP_IS_FULL, FATAL, "the group has members_max members")                        \
+  X(-84, LIMITS_DIFFER, FATAL, "an option that must be equal at all members differs")      \
+  X(-85, NOT_AUTHORIZED, FATAL, "a member's host does not let this one in")                \
+  X(-86, DIVERGED, FATAL, "this member's history differs from the group's")                \
+  X(-87, REMOVED, FATAL, "the group has removed this member")                              \
+  X(-88, TIMEOUT, FATAL, "nobody answered in time")
 
 enum gr_error {
   GR_OK = 0,

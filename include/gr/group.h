@@ -220,6 +220,73 @@ GR_API int gr_group_poll(gr_group *group, gr_time now);
  */
 GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
 
+/* ---- membership ----
+ *
+ * A group is begun by its founders. Others join: such a member finds the group by its seeds
+ * and is RECOVERING, without a vote, until it has what the others have; then it is ONLINE. The
+ * group removes a member that asks to leave, or that a majority has not heard for
+ * options.expel_timeout_ns. One that was removed against its will joins again by itself. */
+
+/* Leaves the group: no more broadcasts are taken, those taken are delivered, the lead moves to
+ * another member, and the others are asked to go on without this one. host.state tells when
+ * that has come to pass (OFFLINE, GR_OK). A member that is alone in its group just stops.
+ *
+ * GR_OK             it leaves
+ * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_STATE      it is OFFLINE, or leaves already
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_leave(gr_group *group, gr_time now);
+
+/* Joins again, after host.state said ERROR with GR_ERR_REMOVED or GR_ERR_BEHIND and
+ * options.rejoin_tries are used up, or OFFLINE.
+ *
+ * GR_OK             it joins
+ * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_STATE      it is a member, or joins already
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_join(gr_group *group, gr_time now);
+
+/* Asks the group to remove a member: an operator's word, for one that is not wanted any more.
+ * It is a request: whether it came to pass, host.view tells.
+ *
+ * GR_OK             asked; repeated until it is done, or a minute has passed
+ * GR_ERR_INVALID    `member` is none, or this one: see gr_group_leave()
+ * GR_ERR_BUSY       such a request is under way
+ * GR_ERR_NOT_ONLINE this member cannot ask
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_remove(gr_group *group, gr_member_id member, gr_time now);
+
+/* For an operator who has lost a majority of the members for good: the members named, this one
+ * among them, go on without all others. Each of them must be up, and answer. Whatever only the
+ * lost ones knew is gone. Should one of those come back it is refused: no frame of the group
+ * as it was counts any more. Never done by itself, and never needed while a majority lives.
+ *
+ * GR_OK             begun; host.view tells when it is done
+ * GR_ERR_INVALID    the list is empty, or names somebody who is no member, or not this one
+ * GR_ERR_STATE      a majority can be reached: this is not needed
+ * GR_ERR_NOT_ONLINE this member has no vote
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_force(gr_group *group, const gr_member_id *members, size_t count,
+                          gr_time now);
+
+/* What the host thinks of its own health: true while it makes progress. A member that says for
+ * options.expel_timeout_ns that it does not is removed, unless that would leave no majority.
+ *
+ * GR_OK             noted, and told to the others
+ * GR_ERR_INVALID    `group` is NULL
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_health(gr_group *group, bool healthy, gr_time now);
+
 /* ---- output ---- */
 
 /* Does all that is due, and is the only function that runs the acting callbacks: closes the

@@ -35,6 +35,48 @@ typedef struct gr_delivery {
   size_t bytes; /* the message's size: the sum of its parts */
 } gr_delivery;
 
+/* ---- membership ---- */
+
+/* How a member takes part. The table of transitions is in doc/membership.md. */
+enum gr_member_state {
+  GR_MEMBER_OFFLINE = 0,    /* in no group: not yet, not any more */
+  GR_MEMBER_RECOVERING = 1, /* a member that catches up; has no vote */
+  GR_MEMBER_ONLINE = 2,
+  GR_MEMBER_ERROR = 3 /* serves nobody: it was removed, failed, or lacks a majority */
+};
+
+/* Why a view differs from the one before it. */
+enum gr_view_reason {
+  GR_VIEW_FOUNDED = 1,   /* the founders' */
+  GR_VIEW_JOINED = 2,    /* a member was admitted, and recovers */
+  GR_VIEW_ONLINE = 3,    /* it has caught up, and votes from now on */
+  GR_VIEW_LEFT = 4,      /* it asked to */
+  GR_VIEW_SILENT = 5,    /* a majority has not heard it for the expel timeout */
+  GR_VIEW_REPLACED = 6,  /* its server came back as a new member */
+  GR_VIEW_FLAPPING = 7,  /* it was suspected, and heard again, too often */
+  GR_VIEW_UNHEALTHY = 8, /* its host says that it makes no progress */
+  GR_VIEW_DIVERGED = 9,  /* its history differs from the others' */
+  GR_VIEW_EXCLUDED = 10, /* an operator removed it */
+  GR_VIEW_FORCED = 11    /* an operator declared the others lost */
+};
+
+typedef struct gr_view_member {
+  gr_member_id id;
+  enum gr_member_state state; /* RECOVERING or ONLINE */
+  gr_attributes attributes;
+} gr_view_member;
+
+/* The members from some place of the order on. */
+typedef struct gr_view {
+  size_t size;
+  uint64_t number; /* counts the views */
+  gr_seqno seqno;  /* it begins behind this message */
+  enum gr_view_reason reason;
+  gr_member_id member; /* whom the reason is about; 0: all */
+  const gr_view_member *members; /* by ascending ids */
+  size_t count;
+} gr_view;
+
 /* Kinds of trace events. The numbers are stable; members of gr_trace_event as said here. */
 enum gr_trace_kind {
   GR_TRACE_FORMED = 1,      /* all founders have met */
@@ -56,7 +98,14 @@ enum gr_trace_kind {
   GR_TRACE_RESUME = 17,     /* came back from storage; ballot = promised, slot = delivered,
                                value = boot */
   GR_TRACE_CLOSE = 18,      /* a lane's former boot ended; lane, slot, value = the new boot */
-  GR_TRACE_CHECKPOINT = 19  /* storage begins anew behind; slot, value = first ticket kept */
+  GR_TRACE_CHECKPOINT = 19, /* storage begins anew behind; slot, value = first ticket kept */
+  GR_TRACE_VIEW = 20,       /* entered a view; slot = its first, member = who changed,
+                               value = the view's number */
+  GR_TRACE_INSTALL = 21,    /* took over another member's position; slot */
+  GR_TRACE_STATE = 22,      /* this member's state changed; value = enum gr_member_state */
+  GR_TRACE_SUSPECT = 23,    /* begins (value 1) or ceases (0) to suspect; member */
+  GR_TRACE_JOIN = 24,       /* asked to be let in, or was asked; member, value = error code */
+  GR_TRACE_DONOR = 25       /* chose a donor; member */
 };
 
 /* One transition. What a kind does not use is 0. */
@@ -128,6 +177,56 @@ typedef struct gr_host {
    * its time. Until it is done, all must stay: at a restart either the old state comes with
    * the old records, or the new one. Anything but 0 halts the member with GR_ERR_STORAGE. */
   int (*trim)(void *context, gr_ticket first, gr_slice state);
+
+  /* -- membership: may be NULL where founders never change -- */
+
+  /* From now on frames are sent to `id`, who can be reached at `address`: another member, or,
+   * with the top bit of the id set, somebody who is not one: a seed of options.seeds, or one
+   * who asks to be let in. (The address is empty for founders that gave none, and valid until
+   * the callback returns.) The transport opens what it needs, and tells those whom it
+   * connects to the id by which `renamed` named this process last, or, before, options.self. */
+  void (*link)(void *context, gr_member_id id, gr_slice address);
+
+  /* No more frames are sent to `id`. */
+  void (*unlink)(void *context, gr_member_id id);
+
+  /* The others know this process by this id from now on: once when a joiner is made (an id
+   * with the top bit set), and again when it is let in. */
+  void (*renamed)(void *context, gr_member_id self);
+
+  /* A new view, in order with the messages: all members see the same views behind the same
+   * messages. Like deliver, also called inside gr_group_restore(). */
+  void (*view)(void *context, const gr_view *view);
+
+  /* This member's own state has changed; `error` says why if it is ERROR or OFFLINE: GR_OK
+   * after gr_group_leave(), else for example GR_ERR_REMOVED, GR_ERR_NO_QUORUM, or what the
+   * group refused it for. In ERROR for want of a majority it comes back by itself. */
+  void (*state)(void *context, enum gr_member_state state, int error);
+
+  /* True if that server may join. Asked at the leader. NULL: all may. */
+  bool (*authorize)(void *context, const gr_attributes *joiner);
+
+  /* -- snapshots: all NULL (members then recover from the log alone), or all given -- */
+
+  /* At a donor: opens a snapshot of the host's state as of the message delivered last, and
+   * names it, so that it can be read while further messages change the state. Anything but 0:
+   * not now, another donor may be asked. */
+  int (*snapshot_open)(void *context, uint64_t *snapshot);
+
+  /* Reads up to `*size` bytes at the offset; sets `*size` to how many they are, 0 if they are
+   * not ready yet, and `*end` if nothing follows them. Anything but 0: the snapshot failed. */
+  int (*snapshot_read)(void *context, uint64_t snapshot, uint64_t offset, void *buffer,
+                       size_t *size, bool *end);
+  void (*snapshot_close)(void *context, uint64_t snapshot);
+
+  /* At a joiner: a snapshot as of message `seqno` begins, in place of whatever the host has. */
+  int (*restore_begin)(void *context, gr_seqno seqno);
+  int (*restore_write)(void *context, uint64_t offset, gr_slice bytes);
+
+  /* Complete: the host's state is that of the snapshot (in durable mode, durably) and what is
+   * delivered next follows it; or not: it was broken off, and restore_begin() comes again.
+   * Anything but 0 of the three halts the member with GR_ERR_HOST. */
+  int (*restore_end)(void *context, bool complete);
 } gr_host;
 
 #ifdef __cplusplus

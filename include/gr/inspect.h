@@ -44,6 +44,12 @@ typedef struct gr_status {
   gr_ticket synced;    /* records durable up to here, as storage said */
   gr_slot settled;     /* slots up to here this member could deliver again after losing power */
   gr_slot checkpoint;  /* the last state given to host.trim stands behind this slot */
+
+  enum gr_member_state state;
+  uint64_t view;    /* number of the view that this member is in; 0: in none */
+  uint64_t epoch;   /* counts gr_group_force() */
+  bool quorum;      /* a majority can be reached, as far as this member knows */
+  uint64_t digest;  /* of the history: of all messages delivered, in their order */
 } gr_status;
 
 /* One member as this member sees it. Set `size` to sizeof(gr_member) before the call. */
@@ -59,7 +65,32 @@ typedef struct gr_member {
   gr_slot delivered;
   uint64_t held;      /* batches of this member's lane that we hold without a gap */
   uint64_t ordered;   /* batches of this member's lane that have a place in the order */
+  enum gr_member_state state; /* RECOVERING or ONLINE; of this member itself also others */
+  bool unreachable;           /* it is suspected: silent for longer than it used to be */
+  gr_attributes attributes;   /* valid until the next call that is no query */
 } gr_member;
+
+/* What a joiner is doing. */
+enum gr_recovery_stage {
+  GR_RECOVERY_NONE = 0,
+  GR_RECOVERY_ASKING = 1,   /* asks to be let in */
+  GR_RECOVERY_CHOOSING = 2, /* a member; looks for a donor */
+  GR_RECOVERY_SNAPSHOT = 3, /* receives the host's state */
+  GR_RECOVERY_LOG = 4       /* receives what was ordered since */
+};
+
+/* Set `size` to sizeof(gr_recovery) before the call. */
+typedef struct gr_recovery {
+  size_t size;
+  enum gr_recovery_stage stage;
+  gr_member_id donor;
+  uint64_t snapshot_bytes; /* received of the present snapshot */
+  uint64_t bytes_per_s;    /* over the last second of it */
+  gr_slot slot;            /* has everything up to here, */
+  gr_slot target;          /* of what the group has */
+  uint64_t attempts;       /* donors that were tried */
+  uint64_t given;          /* snapshots that this member is giving to others now */
+} gr_recovery;
 
 /* Counters since creation, each with the name under which it is exported and a description.
  * X(field, text) */
@@ -122,6 +153,17 @@ GR_API int gr_group_counters(const gr_group *group, gr_counters *counters);
  */
 GR_API int gr_group_members(const gr_group *group, gr_member *members, size_t capacity,
                             size_t *count);
+
+/* How far this member's recovery is, and what it does for that of others.
+ *
+ * GR_OK            filled in
+ * GR_ERR_INVALID   an argument is NULL, or `size` does not even cover itself
+ */
+GR_API int gr_group_recovery(const gr_group *group, gr_recovery *recovery);
+
+/* The name of a state, and of a view's reason, for people; "unknown" for other values. Static. */
+GR_API const char *gr_member_state_name(enum gr_member_state state);
+GR_API const char *gr_view_reason_name(enum gr_view_reason reason);
 
 /* The name of a role and of a trace kind, for people; "unknown" for other values. Static. */
 GR_API const char *gr_role_name(enum gr_role role);

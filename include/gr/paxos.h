@@ -122,6 +122,97 @@ GR_API gr_time gr_paxos_deadline(const gr_paxos *paxos);
 GR_API void gr_paxos_halt(gr_paxos *paxos, int error, const char *reason);
 GR_API int gr_paxos_halt_reason(const gr_paxos *paxos, const char **text);
 
+/* ---- views ----
+ *
+ * What gr_group makes of membership it does with these. The engine orders changes, one member
+ * a change, and enters views; who should be a member, it does not ask. */
+
+/* Bytes that go with a member from its admission on, opaque to the engine. */
+#define GR_PROFILE_BYTES_MAX 320
+
+enum gr_change_kind {
+  GR_CHANGE_ADD = 1,     /* as a learner: receives all, has no vote */
+  GR_CHANGE_PROMOTE = 2, /* a learner becomes a voter */
+  GR_CHANGE_REMOVE = 3
+};
+
+typedef struct gr_change {
+  enum gr_change_kind kind;
+  gr_member_id member;  /* ADD: 0, the engine assigns the next id */
+  uint64_t incarnation; /* ADD: of the joiner; not 0 */
+  uint8_t reason;       /* opaque to the engine */
+  gr_slice profile;     /* ADD */
+} gr_change;
+
+/* One member of a view, as the engine knows it. */
+typedef struct gr_seat {
+  gr_member_id id;
+  uint64_t incarnation;
+  bool voter;
+  gr_slice profile; /* valid until the next view */
+} gr_seat;
+
+/* Asks for a change; the leader proposes it as soon as all that it has proposed is chosen, and
+ * proposes nothing behind it until it is. Whether it came to pass, the next views tell.
+ *
+ * GR_OK              it will be proposed, if this member still leads then
+ * GR_ERR_INVALID     it does not apply to the present view, or would leave no voter, or removes
+ *                    this member (transfer the lead first)
+ * GR_ERR_NOT_LEADER  this member does not lead, or has not begun to in this view
+ * GR_ERR_BUSY        one is under way
+ * GR_ERR_HALTED      the member has halted
+ */
+GR_API int gr_paxos_change(gr_paxos *paxos, const gr_change *change, gr_time now);
+
+/* True once for each view entered, in order with the deliveries: asked for before each
+ * gr_paxos_delivery(). */
+GR_API bool gr_paxos_view_entered(gr_paxos *paxos, gr_change *change);
+
+/* The present view: its number (0: this engine is in no group), its seats in ascending order
+ * of ids. */
+GR_API uint64_t gr_paxos_view(const gr_paxos *paxos, gr_seat *seats, size_t capacity,
+                              size_t *count);
+
+/* Bytes that this member's heartbeats carry to the others from now on, up to GR_NOTE_BYTES_MAX;
+ * and what another member's last heartbeat carried, valid until the next call that is no
+ * query, with the time when it came. */
+#define GR_NOTE_BYTES_MAX 512
+GR_API int gr_paxos_note(gr_paxos *paxos, gr_slice note);
+GR_API bool gr_paxos_note_of(const gr_paxos *paxos, gr_member_id member, gr_slice *note,
+                             gr_time *came);
+
+/* -- coming in from outside: an engine made without founders is in no group -- */
+
+/* At a donor, between two slots of the delivery: this member's position, as bytes, for somebody
+ * whose host has the effects of all messages up to `seqno` (UINT64_MAX: of those that this
+ * member has delivered, for example by a snapshot taken right now). False if the delivery is
+ * within a slot, or the log does not reach back that far. Valid until the next call. */
+#define GR_IMAGE_BYTES_MAX GR_RECORD_HEADER_MAX
+GR_API bool gr_paxos_image(gr_paxos *paxos, gr_seqno seqno, gr_slice *image);
+
+/* At an engine that is in no group: takes the position of an image, as member `self`, admitted
+ * with this engine's incarnation. Messages up to `applied`, which is not below the image's own
+ * seqno, are not delivered; when the history has come to `applied` its digest must be `digest`
+ * (0: any), or the engine halts with GR_ERR_DIVERGED.
+ *
+ * GR_OK             it is a member, and catches up
+ * GR_ERR_INVALID    an argument is NULL, or it is in a group
+ * GR_ERR_OUTDATED   `applied` lies before the image
+ * GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_PROTOCOL, GR_ERR_FOREIGN
+ *                   no image, or of another group; nothing changed
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_paxos_install(gr_paxos *paxos, gr_slice image, gr_member_id self,
+                            gr_seqno applied, uint64_t digest, gr_time now);
+
+/* Forgets everything: the engine is in no group, as if it had just been made without founders,
+ * with a new incarnation. In durable mode storage forgets too, by gr_paxos_trim(). Halted ones
+ * come back to life, unless storage failed. */
+GR_API int gr_paxos_reset(gr_paxos *paxos, gr_time now);
+
+/* This process: what the ADD that admits it must name. */
+GR_API uint64_t gr_paxos_incarnation(const gr_paxos *paxos);
+
 /* As the functions of the same name in inspect.h. */
 GR_API int gr_paxos_status(const gr_paxos *paxos, gr_status *status);
 GR_API int gr_paxos_counters(const gr_paxos *paxos, gr_counters *counters);

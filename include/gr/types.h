@@ -23,8 +23,12 @@ extern "C" {
 typedef uint64_t gr_time;
 #define GR_TIME_NEVER UINT64_MAX
 
-/* A member of the group. 0 is nobody. */
+/* A member of the group. 0 is nobody. Founders' ids are chosen by the host; those of members
+ * that join later by the group, which never uses one twice: a server that leaves and joins
+ * again is a new member. So is the process of a volatile group's member that was started
+ * again. Ids with the top bit set are no members': see gr_host.link. */
 typedef uint64_t gr_member_id;
+#define GR_MEMBER_ID_MAX (UINT64_C(1) << 62)
 
 /* The place of a message in the one total order: 1, 2, 3, ... */
 typedef uint64_t gr_seqno;
@@ -53,8 +57,23 @@ typedef struct gr_ballot {
   gr_member_id member; /* who leads in this ballot; 0 in the ballot below all others */
 } gr_ballot;
 
-/* Members at most in one group. */
+/* Members at most in one group; what a group really admits is members_max of its options. */
 #define GR_MEMBERS_MAX 31
+
+#define GR_ADDRESS_BYTES_MAX 128
+#define GR_USER_DATA_BYTES_MAX 128
+
+/* What a member tells the group of itself. Every member knows it of all, from the view that
+ * admits the member on. */
+typedef struct gr_attributes {
+  gr_uuid uuid;       /* of the server: the same over all of its lives. A founder's may be all
+                         zero: then it is made of the founder's id */
+  uint64_t version;   /* of the host's engine, newer being greater */
+  uint64_t weight;    /* 0 to 100: who is preferred when a primary is elected */
+  gr_slice address;   /* where the others' transports reach it; opaque; up to
+                         GR_ADDRESS_BYTES_MAX */
+  gr_slice user_data; /* anything; up to GR_USER_DATA_BYTES_MAX */
+} gr_attributes;
 
 /* Where the library's memory comes from. `allocate` returns memory aligned to at least
  * `alignment` (a power of two, 64 at most) or NULL; `release` gets the same size back. The
