@@ -127,7 +127,9 @@ typedef struct gr_recovery {
   X(bytes_stored, "bytes of records handed to storage")                                  \
   X(syncs_asked, "rounds that handed records to storage")                                \
   X(records_restored, "records given back by storage at the start")                      \
-  X(checkpoints, "states given to storage, to forget what lies before")
+  X(checkpoints, "states given to storage, to forget what lies before")                  \
+  X(changes_proposed, "changes of the view proposed as leader")                          \
+  X(views_entered, "views entered")
 
 /* Set `size` to sizeof(gr_counters) before the call. Fields are only ever appended. */
 typedef struct gr_counters {

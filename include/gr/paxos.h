@@ -173,6 +173,10 @@ GR_API bool gr_paxos_view_entered(gr_paxos *paxos, gr_change *change);
 GR_API uint64_t gr_paxos_view(const gr_paxos *paxos, gr_seat *seats, size_t capacity,
                               size_t *count);
 
+/* A founder's own profile, up to GR_PROFILE_BYTES_MAX; before anything else. The others get
+ * it when they meet. GR_OK, GR_ERR_INVALID, GR_ERR_STATE (it has met others already). */
+GR_API int gr_paxos_profile(gr_paxos *paxos, gr_slice profile);
+
 /* Bytes that this member's heartbeats carry to the others from now on, up to GR_NOTE_BYTES_MAX;
  * and what another member's last heartbeat carried, valid until the next call that is no
  * query, with the time when it came. */

@@ -22,6 +22,7 @@ void gr_acceptor_promise(struct gr_paxos *p, gr_ballot ballot) {
   p->start = 0;
   p->accepted = 0;
   p->leader_chosen = 0;
+  gr_slot_clear(&p->proposals);
   gr_election_see(p, ballot);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_PROMISE,
                               .ballot = ballot,
@@ -65,12 +66,14 @@ bool gr_log_write(struct gr_paxos *p, gr_slot slot, gr_ballot ballot,
   if (!GR_ENSURE(&p->halt, slot > p->chosen && slot <= p->log_end,
                  "I-LOG-1: the log has no holes, and what is chosen stays"))
     return false;
-  if (slot == p->log_end) {
-    if (p->log_end - p->log_first >= p->options.log_slots_max && !gr_learner_evict(p))
-      return false;
-    p->log_end++;
-  }
-  gr_slot_set(&p->log, slot, ballot, cut, p->roster.count);
+  if (slot == p->log_end && p->log_end - p->log_first >= p->options.log_slots_max &&
+      !gr_learner_evict(p))
+    return false;
+  while (
+      !gr_slot_set(&p->log, slot, ballot, cut, p->roster.count, p->log_first, p->log_end))
+    if (!gr_learner_evict(p)) return false;
+  /* R3: behind a change of the view nothing can have been chosen. */
+  if (slot == p->log_end || gr_is_config(cut)) p->log_end = slot + 1;
   gr_storage_wrote(p, slot);
   return true;
 }
@@ -93,6 +96,13 @@ static bool was_accepted(const struct gr_paxos *p, gr_slot slot) {
          gr_ballot_compare(gr_slot_at(&p->log, slot)->ballot, p->promised) == 0;
 }
 
+/* Nothing is proposed behind a change of the view (R3). */
+static bool ends_view(const struct gr_paxos *p, gr_slot slot) {
+  if (slot < p->log_first) return false;
+  const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
+  return entry->config != 0 && entry->ballot.view == p->roster.view;
+}
+
 /* Accepts the proposal that is next, if it is here with its batches. */
 static bool accept_next(struct gr_paxos *p) {
   gr_slot slot = p->accepted + 1;
@@ -104,8 +114,9 @@ static bool accept_next(struct gr_paxos *p) {
   if (proposal->slot != slot || gr_ballot_compare(proposal->ballot, p->promised) != 0)
     return false;
   if (!gr_cut_held(p, proposal->lanes, proposal->marks)) return false;
+  if (ends_view(p, p->accepted)) return false;
   struct gr_cut cut;
-  gr_slot_cut(proposal, p->roster.count, &cut);
+  gr_slot_cut(&p->proposals, proposal, p->roster.count, &cut);
   if (!gr_log_write(p, slot, p->promised, &cut)) return false;
   p->accepted = slot;
   return true;
@@ -150,8 +161,8 @@ void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
   if (accept->slot <= base)
     peer->due |= GR_DUE_ACCEPTED; /* R19: a repeat is answered with the watermark */
   else if (accept->slot - base <= GR_SLOTS_UNDECIDED_MAX)
-    gr_slot_set(&p->proposals, accept->slot, accept->ballot, &accept->cut,
-                p->roster.count);
+    (void)gr_slot_set(&p->proposals, accept->slot, accept->ballot, &accept->cut,
+                      p->roster.count, base, base + GR_SLOTS_UNDECIDED_MAX + 1);
   gr_acceptor_advance(p);
   gr_learner_count(p);
 }
@@ -169,6 +180,7 @@ void gr_acceptor_receive_prepare(struct gr_paxos *p, uint32_t from,
     gr_election_rearm(p); /* the candidate gets its time */
   }
   /* R4: an equal ballot is answered again. */
+  if (!gr_memberset_has(p->voters, from)) return;
   peer->promise_from = prepare->from;
   peer->promise_next = prepare->from;
   peer->promise_chosen = p->chosen;

@@ -22,15 +22,15 @@ static void merge(struct gr_paxos *p, gr_slot slot, const struct gr_log_value *v
   if (best->slot == slot &&
       (best->chosen || (!chosen && gr_ballot_compare(value->ballot, best->ballot) <= 0)))
     return;
-  gr_slot_set(&p->reported, slot, value->ballot, &value->cut, p->roster.count);
-  best->chosen = chosen;
+  if (gr_slot_set(&p->reported, slot, value->ballot, &value->cut, p->roster.count,
+                  p->prepare_from, p->prepare_from + GR_PROMISE_SLOTS_MAX))
+    best->chosen = chosen;
 }
 
 static void merge_own(struct gr_paxos *p) {
   for (gr_slot slot = p->chosen + 1; slot < p->log_end; slot++) {
-    const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
-    struct gr_log_value value = {.ballot = entry->ballot};
-    gr_slot_cut(entry, p->roster.count, &value.cut);
+    struct gr_log_value value;
+    gr_log_read(p, slot, &value);
     merge(p, slot, &value, false);
   }
 }
@@ -51,7 +51,8 @@ void gr_candidate_begin(struct gr_paxos *p) {
   }
   gr_election_rearm(p); /* R15: what takes longer begins anew */
   p->counters.elections_started++;
-  gr_due_all(p, GR_DUE_PREPARE);
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self && gr_memberset_has(p->voters, i)) p->peers[i].due |= GR_DUE_PREPARE;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_CANDIDATE,
                               .ballot = ballot,
                               .slot = p->prepare_from});
@@ -66,7 +67,8 @@ void gr_candidate_poll(struct gr_paxos *p) {
   if (!collecting(p) || p->now < p->prepare_retry) return;
   p->prepare_retry = p->now + p->options.retry_timeout_ns;
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self && !p->peers[i].promise_complete) p->peers[i].due |= GR_DUE_PREPARE;
+    if (i != p->self && gr_memberset_has(p->voters, i) && !p->peers[i].promise_complete)
+      p->peers[i].due |= GR_DUE_PREPARE;
 }
 
 gr_time gr_candidate_deadline(const struct gr_paxos *p) {
@@ -115,7 +117,7 @@ static bool learn_reported(struct gr_paxos *p) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->reported, p->chosen + 1);
     if (entry->slot != p->chosen + 1 || !entry->chosen) return true;
     struct gr_log_value value = {.ballot = entry->ballot};
-    gr_slot_cut(entry, p->roster.count, &value.cut);
+    gr_slot_cut(&p->reported, entry, p->roster.count, &value.cut);
     if (!gr_learner_learn(p, p->chosen + 1, &value)) return false;
   }
 }
@@ -129,8 +131,9 @@ static bool reported_complete(struct gr_paxos *p) {
                    "I-PRO-1: no hole above every reported chosen slot"))
       return false;
     struct gr_cut cut;
-    gr_slot_cut(entry, p->roster.count, &cut);
+    gr_slot_cut(&p->reported, entry, p->roster.count, &cut);
     gr_cut_want(p, &cut, GR_NOBODY);
+    if (entry->config != 0) p->reported_end = slot + 1; /* R3 */
   }
   return true;
 }

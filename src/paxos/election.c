@@ -69,7 +69,8 @@ static void prevote_begin(struct gr_paxos *p) {
   gr_time timeout = p->options.election_timeout_ns;
   p->election_due = p->now + timeout / 4 + gr_random_below(&p->random, timeout / 8 + 1);
   p->counters.prevotes_started++;
-  gr_due_all(p, GR_DUE_PREVOTE);
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (i != p->self && gr_memberset_has(p->voters, i)) p->peers[i].due |= GR_DUE_PREVOTE;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_PREVOTE, .ballot = p->prevote_ballot});
   if (gr_memberset_majority(p->prevotes, p->voters)) gr_candidate_begin(p);
 }
@@ -94,7 +95,7 @@ void gr_election_poll(struct gr_paxos *p) {
   if (!p->formed) return;
   if (p->role == GR_ROLE_LEADER)
     check_majority(p);
-  else if (p->now >= p->election_due)
+  else if (gr_votes(p) && p->now >= p->election_due)
     prevote_begin(p);
   if (p->transfer_to != GR_NOBODY && p->now >= p->transfer_until)
     p->transfer_to = GR_NOBODY;
@@ -136,7 +137,8 @@ int gr_paxos_transfer(gr_paxos *p, gr_member_id to, gr_time now) {
   if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
   uint32_t index = gr_roster_index(&p->roster, to);
-  if (index == p->roster.count || index == p->self) return GR_ERR_INVALID;
+  if (index == p->roster.count || index == p->self || !gr_memberset_has(p->voters, index))
+    return GR_ERR_INVALID;
   if (p->role != GR_ROLE_LEADER) return GR_ERR_NOT_LEADER;
   if (!gr_peer_reachable(p, index)) return GR_ERR_UNREACHABLE;
   p->transfer_to = index;
@@ -150,7 +152,8 @@ int gr_paxos_transfer(gr_paxos *p, gr_member_id to, gr_time now) {
 
 /* The leader itself asks, so no vote on its loss is needed. */
 void gr_election_receive_transfer(struct gr_paxos *p, uint32_t from, gr_ballot ballot) {
-  if (p->leader != from || gr_ballot_compare(ballot, p->promised) != 0) return;
+  if (p->leader != from || gr_ballot_compare(ballot, p->promised) != 0 || !gr_votes(p))
+    return;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_TRANSFER,
                               .ballot = ballot,
                               .member = p->roster.ids[p->self]});

@@ -4,6 +4,7 @@
  * of the protocol owns; the others read.
  *
  *   heartbeat.c  meeting the founders; liveness; marks that others report
+ *   view.c       who is a member, and who votes; from one view to the next
  *   acceptor.c   promises, accepts: the safety half of Paxos
  *   learner.c    what is chosen; delivery; forgetting
  *   proposer.c   the leader: proposals and their repetition
@@ -12,6 +13,7 @@
  *   storage.c    what is to be kept, made into records; what of it is durable
  *   checkpoint.c letting storage forget
  *   restore.c    coming back from storage
+ *   install.c    coming in from outside, and going out
  *   repair.c     asking for what is missing, and serving those who ask
  *   outbox.c     what is due to whom, made into frames
  *   receive.c    frames in, to whom they concern
@@ -30,6 +32,7 @@
 #include "paxos/gap.h"
 #include "paxos/lane.h"
 #include "paxos/log.h"
+#include "paxos/seats.h"
 #include "paxos/storage.h"
 
 #include <gr/paxos.h>
@@ -43,6 +46,13 @@
 #define GR_PROMISE_SLOTS_MAX (2 * GR_SLOTS_UNDECIDED_MAX)
 
 #define GR_NOBODY UINT32_MAX
+
+/* Views whose seats are remembered, for positions that lie in them. */
+#define GR_VIEWS_KEPT 8
+
+/* For how long what a removed member lacks is kept, if memory allows, should its server
+ * come back. */
+#define GR_RETAINED_NS (UINT64_C(60) * 1000000000)
 
 /* Frames that are due to one member, besides those that cursors tell. */
 enum gr_due {
@@ -77,6 +87,10 @@ struct gr_offer {
 /* Another member: what it told of itself, and what is due to it. */
 struct gr_peer {
   gr_member_id id;
+  uint64_t view;   /* the latest that it was heard in */
+  gr_slot removed; /* the slot that removed it; 0: it is a member */
+  gr_time removed_at;
+  bool awaited; /* added, and not heard of yet: it gets nothing */
 
   /* meeting: see heartbeat.c */
   uint64_t incarnation; /* which process of it we know; 0: none yet */
@@ -109,6 +123,7 @@ struct gr_peer {
   gr_slot accept_next;        /* next proposal, if we lead */
   gr_time accept_retry;       /* when to repeat those it has not acknowledged */
   struct gr_prevote prevote;  /* the one to be answered */
+  struct gr_prepare prepare;  /* of the next view, to be answered there; round 0: none */
   gr_slot promise_from;       /* where its PREPARE asked us to begin */
   gr_slot promise_next;       /* next slot to report */
   gr_slot promise_chosen;     /* what we knew to be chosen when it asked */
@@ -116,6 +131,11 @@ struct gr_peer {
   struct gr_serving *serving; /* by lane */
   gr_memberset serving_lanes; /* those with something left */
   gr_memberset fetch_lanes;   /* lanes that we ask it for */
+
+  /* what its last heartbeat carried for the group */
+  uint8_t note[GR_NOTE_BYTES_MAX];
+  size_t note_bytes;
+  gr_time note_came;
 
   /* as candidate: its promise to us */
   gr_slot promised_next; /* first slot not reported yet */
@@ -132,15 +152,30 @@ struct gr_paxos {
   struct gr_random random;
   gr_time now; /* of the call that runs; never goes back */
 
+  uint64_t founders; /* names the first life of the group; 0: begun by others */
+  uint64_t group;    /* hash of group id, durability and limits that must be equal */
+  struct gr_epoch epoch;
   struct gr_roster roster;
   struct gr_lane_limits limits;
   uint32_t self;
+  gr_memberset members; /* of the present view; those known besides have been removed */
   gr_memberset voters;
+  uint32_t places;          /* members that can be known at a time */
+  struct gr_seats *views;   /* the last GR_VIEWS_KEPT, by number */
+  struct gr_config entered; /* what began the present view: the host is to be told */
+  bool entered_due;
+  struct gr_config wanted; /* the change that this leader is to propose; kind 0: none */
+  gr_slot changing;        /* the slot in which it has proposed one; 0: none */
+  gr_ballot ended; /* the own ballot in which the present view's change was chosen */
+  uint8_t note[GR_NOTE_BYTES_MAX]; /* what heartbeats carry for the group */
+  size_t note_bytes;
   struct gr_peer *peers; /* by index; the own place is unused */
   bool met;              /* every founder knows our process, and we its */
   bool formed;           /* and that will not be forgotten: takes part */
 
   struct gr_pool pool;
+  uint64_t lane_batches;
+  uint32_t lane_blocks;
   struct gr_lane *lanes; /* by index */
   struct gr_gap *lane_gaps;
   uint64_t broadcasts;      /* own messages taken */
@@ -168,6 +203,8 @@ struct gr_paxos {
   gr_slot delivered;
   gr_slot stable; /* every member has delivered every slot up to here */
   gr_seqno seqno;
+  uint64_t digest;         /* of all that was delivered, in order */
+  uint64_t digest_due;     /* what it must be at options.applied; 0: anything */
   bool lane_closed;        /* cuts that name its former boot need nothing any more */
   bool deliver_begun;      /* something of slot delivered + 1 is ordered */
   uint32_t deliver_lane;   /* in it */
@@ -199,13 +236,14 @@ struct gr_paxos {
   /* leader */
   gr_slot proposed;
   gr_time leads_since;
-  uint64_t proposed_upto[GR_MEMBERS_MAX]; /* by lane, over all proposals */
-  uint64_t proposed_boot[GR_MEMBERS_MAX]; /* likewise, CLOSE included */
-  uint32_t transfer_to;                   /* GR_NOBODY: nobody */
+  uint64_t proposed_upto[GR_PLACES_MAX]; /* by lane, over all proposals */
+  uint64_t proposed_boot[GR_PLACES_MAX]; /* likewise, CLOSE included */
+  uint32_t transfer_to;                  /* GR_NOBODY: nobody */
   gr_time transfer_until;
 
   gr_counters counters;
   uint8_t *header; /* GR_FRAME_HEADER_MAX bytes, for the frame that is being made */
+  uint8_t *image;  /* GR_RECORD_HEADER_MAX bytes, for what a joiner is given */
   uint8_t *record; /* GR_RECORD_HEADER_MAX bytes, for the record or state; durable only */
 };
 
@@ -233,6 +271,15 @@ static inline bool gr_peer_reachable(const struct gr_paxos *p, uint32_t index) {
   return peer->heard != 0 && p->now - peer->heard < p->options.election_timeout_ns;
 }
 
+static inline bool gr_is_member(const struct gr_paxos *p, uint32_t index) {
+  return gr_memberset_has(p->members, index);
+}
+
+/* Has a vote in the present view. */
+static inline bool gr_votes(const struct gr_paxos *p) {
+  return gr_memberset_has(p->voters, p->self);
+}
+
 /* How long an answer of this member may take before it is asked for again; of nobody in
  * particular: GR_NOBODY. */
 static inline gr_time gr_retry_timeout(const struct gr_paxos *p, uint32_t index) {
@@ -243,14 +290,45 @@ static inline gr_time gr_retry_timeout(const struct gr_paxos *p, uint32_t index)
 /* True if this member makes batches of its lane: not while those of its former boot are
  * not settled. */
 static inline bool gr_produces(const struct gr_paxos *p) {
-  return p->storage.resumed && p->lanes[p->self].boot == p->roster.boot;
+  return p->storage.resumed && gr_is_member(p, p->self) &&
+         p->lanes[p->self].boot == p->roster.boot;
 }
 
-/* Makes a frame due to all others. */
+/* Makes a frame due to all other members of the view. */
 static inline void gr_due_all(struct gr_paxos *p, enum gr_due due) {
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self) p->peers[i].due |= (uint32_t)due;
+    if (i != p->self && gr_is_member(p, i)) p->peers[i].due |= (uint32_t)due;
 }
+
+/* The mark that a majority of the voters stand at or beyond; `marks` by index. */
+static inline uint64_t gr_voters_mark(const struct gr_paxos *p, const uint64_t *marks) {
+  uint64_t voting[GR_PLACES_MAX];
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (gr_memberset_has(p->voters, i)) voting[count++] = marks[i];
+  return gr_majority_mark(voting, count);
+}
+
+/* ---- view.c ---- */
+
+static inline struct gr_seats *gr_view_seats(const struct gr_paxos *p) {
+  return &p->views[p->roster.view % GR_VIEWS_KEPT];
+}
+
+/* Begins with these seats, as member `self`. */
+void gr_view_begin(struct gr_paxos *p, const struct gr_seats *seats, gr_member_id self);
+/* This member's own; NULL if it has none. */
+struct gr_seat_kept *gr_view_own_seat(const struct gr_paxos *p);
+/* All founders have met. */
+void gr_view_met(struct gr_paxos *p);
+/* Which life of the group it is. */
+void gr_view_epoch(struct gr_paxos *p, struct gr_epoch epoch);
+/* What is learned next belongs to another view, which has not been entered. */
+bool gr_view_ends(const struct gr_paxos *p);
+/* A change has been delivered. False if it must wait for room. */
+bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config);
+/* Ceases to know those removed members of whom nothing is kept any more. */
+void gr_view_compact(struct gr_paxos *p);
 
 /* ---- heartbeat.c ---- */
 
@@ -297,6 +375,13 @@ void gr_peer_holds(struct gr_paxos *p, uint32_t index, uint32_t lane,
 /* Writes a slot at or behind the log's end. False if the log has no room for it. */
 bool gr_log_write(struct gr_paxos *p, gr_slot slot, gr_ballot ballot,
                   const struct gr_cut *cut);
+/* The value of a slot that the log holds. */
+static inline void gr_log_read(const struct gr_paxos *p, gr_slot slot,
+                               struct gr_log_value *value) {
+  const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
+  value->ballot = entry->ballot;
+  gr_slot_cut(&p->log, entry, p->roster.count, &value->cut);
+}
 
 /* ---- storage.c ---- */
 
@@ -317,12 +402,16 @@ void gr_storage_wrote(struct gr_paxos *p, gr_slot slot);
 void gr_storage_keep_view(struct gr_paxos *p);
 /* Some time has passed: marks that went with no other record go alone. */
 void gr_storage_poll(struct gr_paxos *p);
-void gr_storage_view(const struct gr_paxos *p, struct gr_view_record *view);
+/* Who this member is, as of the view with this number. */
+void gr_storage_view(const struct gr_paxos *p, uint64_t number,
+                     struct gr_view_record *view);
 
 /* ---- checkpoint.c ---- */
 
 /* The delivery has passed a slot. */
 void gr_checkpoint_passed(struct gr_paxos *p);
+/* Writes the present position as the body of a STATE record. */
+void gr_checkpoint_encode_now(struct gr_paxos *p, struct gr_writer *writer);
 
 /* ---- learner.c ---- */
 
@@ -331,6 +420,8 @@ void gr_learner_count(struct gr_paxos *p);
 /* Learns the next slot from somebody who knows it to be chosen. False if it has no room.
  */
 bool gr_learner_learn(struct gr_paxos *p, gr_slot slot, const struct gr_log_value *value);
+/* Compares the history with what the host said of it. */
+void gr_learner_check_digest(struct gr_paxos *p);
 /* Forgets the slots, and their batches, that every member has settled. */
 void gr_learner_trim(struct gr_paxos *p);
 /* Forgets the slots below this one, and their batches, that are delivered here. */
@@ -382,6 +473,20 @@ void gr_candidate_receive(struct gr_paxos *p, uint32_t from,
                           const struct gr_promise *promise, struct gr_reader *values);
 /* Begins to lead if nothing is missing any more. */
 void gr_candidate_advance(struct gr_paxos *p);
+
+/* ---- restore.c ---- */
+
+/* Is who the record says, in its view. */
+void gr_view_take(struct gr_paxos *p, const struct gr_view_record *view);
+/* Stands where the state says. */
+void gr_view_take_position(struct gr_paxos *p, const struct gr_state_record *state);
+
+/* ---- paxos.c ---- */
+
+/* Is in no group. */
+void gr_paxos_outside(struct gr_paxos *p);
+/* Lays the engine out anew in its memory, with these options and nothing else. */
+void gr_paxos_again(struct gr_paxos *p);
 
 /* ---- repair.c ---- */
 

@@ -9,7 +9,9 @@
 
 /* Kinds of values. Others may come with later protocol versions; this one refuses them.
  */
-enum gr_value_kind { GR_VALUE_CUT = 1 };
+enum gr_value_kind { GR_VALUE_CUT = 1, GR_VALUE_CONFIG = 2 };
+
+#define CONFIG_BYTES 21 /* without the profile */
 
 /* Slots, rounds and batch numbers stay below this, so that adding to one never wraps. */
 #define GR_COUNT_MAX (UINT64_MAX / 4)
@@ -63,8 +65,8 @@ int gr_frame_open(struct gr_reader *reader, const struct gr_roster *roster,
   header->type = (enum gr_frame_type)type;
   header->incarnation = gr_read_u64(reader);
   bool boot_good = gr_boot_decode(reader, roster, &header->boot);
-  if (gr_read_u64(reader) != roster->view) return GR_ERR_FOREIGN;
-  return header->incarnation == 0 || !boot_good ? GR_ERR_MALFORMED : GR_OK;
+  bool view_good = gr_count_decode(reader, &header->view) && header->view > 0;
+  return header->incarnation == 0 || !boot_good || !view_good ? GR_ERR_MALFORMED : GR_OK;
 }
 
 /* ---- batches ---- */
@@ -116,9 +118,10 @@ int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
   batch->boot = gr_load_u64(bytes + 8);
   batch->seq = gr_load_u64(bytes + 16);
   batch->messages = gr_load_u32(bytes + 24);
-  if (batch->size != left || batch->lane == roster->count ||
-      !boot_fits(roster, batch->boot) || batch->seq == 0 || batch->seq > GR_COUNT_MAX)
+  if (batch->size != left || !boot_fits(roster, batch->boot) || batch->seq == 0 ||
+      batch->seq > GR_COUNT_MAX)
     return GR_ERR_MALFORMED;
+  if (batch->lane == roster->count) return GR_ERR_STALE; /* of another view's member */
   if (gr_load_u64(bytes + 32) != batch_checksum(bytes, batch->size))
     return GR_ERR_CORRUPT;
   return batch_entries_check(batch, roster->message_bytes_max) ? GR_OK : GR_ERR_MALFORMED;
@@ -140,23 +143,18 @@ static gr_ballot ballot_read(struct gr_reader *reader) {
   return ballot;
 }
 
-bool gr_ballot_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                      gr_ballot *ballot) {
+bool gr_ballot_decode(struct gr_reader *reader, gr_ballot *ballot) {
   *ballot = ballot_read(reader);
-  return ballot->view == roster->view && ballot->round > 0 &&
-         ballot->round < GR_COUNT_MAX &&
-         gr_roster_index(roster, ballot->member) < roster->count;
+  return ballot->view > 0 && ballot->view < GR_COUNT_MAX && ballot->round > 0 &&
+         ballot->round < GR_COUNT_MAX && ballot->member > 0;
 }
 
-bool gr_ballot_or_none_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                              gr_ballot *ballot) {
-  struct gr_reader ahead = *reader;
-  *ballot = ballot_read(&ahead);
-  if (ballot->view == roster->view && ballot->round == 0 && ballot->member == 0) {
-    *reader = ahead;
-    return !ahead.bad;
-  }
-  return gr_ballot_decode(reader, roster, ballot);
+bool gr_ballot_or_none_decode(struct gr_reader *reader, gr_ballot *ballot) {
+  *ballot = ballot_read(reader);
+  if (ballot->round == 0 && ballot->member == 0)
+    return !reader->bad && ballot->view < GR_COUNT_MAX;
+  return ballot->view > 0 && ballot->view < GR_COUNT_MAX && ballot->round > 0 &&
+         ballot->round < GR_COUNT_MAX && ballot->member > 0;
 }
 
 bool gr_count_decode(struct gr_reader *reader, uint64_t *count) {
@@ -170,8 +168,41 @@ bool gr_boot_decode(struct gr_reader *reader, const struct gr_roster *roster,
   return boot_fits(roster, *boot);
 }
 
+static void config_encode(struct gr_writer *writer, const struct gr_config *config) {
+  gr_write_u8(writer, GR_VALUE_CONFIG);
+  gr_write_u8(writer, (uint8_t)config->kind);
+  gr_write_u8(writer, config->reason);
+  gr_write_u64(writer, config->member);
+  gr_write_u64(writer, config->incarnation);
+  gr_write_u16(writer, config->profile_bytes);
+  gr_write_bytes(writer, config->profile, config->profile_bytes);
+}
+
+static bool config_decode(struct gr_reader *reader, struct gr_config *config) {
+  uint8_t kind = gr_read_u8(reader);
+  config->reason = gr_read_u8(reader);
+  config->member = gr_read_u64(reader);
+  config->incarnation = gr_read_u64(reader);
+  config->profile_bytes = gr_read_u16(reader);
+  if (kind < GR_CHANGE_ADD || kind > GR_CHANGE_REMOVE || config->member == 0 ||
+      config->member > GR_MEMBER_ID_MAX || config->profile_bytes > GR_PROFILE_BYTES_MAX)
+    return false;
+  bool adds = kind == GR_CHANGE_ADD;
+  if (adds != (config->incarnation != 0) || (!adds && config->profile_bytes > 0))
+    return false;
+  const uint8_t *profile = gr_read_bytes(reader, config->profile_bytes);
+  if (!profile) return false;
+  memcpy(config->profile, profile, config->profile_bytes);
+  config->kind = (enum gr_change_kind)kind;
+  return true;
+}
+
 static void cut_encode(struct gr_writer *writer, const struct gr_roster *roster,
                        const struct gr_cut *cut) {
+  if (gr_is_config(cut)) {
+    config_encode(writer, &cut->config);
+    return;
+  }
   gr_write_u8(writer, GR_VALUE_CUT);
   gr_write_u8(writer, (uint8_t)gr_memberset_size(cut->lanes));
   for (uint32_t i = 0; i < roster->count; i++) {
@@ -185,7 +216,10 @@ static void cut_encode(struct gr_writer *writer, const struct gr_roster *roster,
 static bool cut_decode(struct gr_reader *reader, const struct gr_roster *roster,
                        struct gr_cut *cut) {
   cut->lanes = 0;
-  if (gr_read_u8(reader) != GR_VALUE_CUT) return false;
+  cut->config.kind = 0;
+  uint8_t kind = gr_read_u8(reader);
+  if (kind == GR_VALUE_CONFIG) return config_decode(reader, &cut->config);
+  if (kind != GR_VALUE_CUT) return false;
   uint32_t lanes = gr_read_u8(reader);
   uint32_t next = 0; /* lanes ascend, so none is named twice */
   for (uint32_t k = 0; k < lanes; k++) {
@@ -216,13 +250,39 @@ void gr_heartbeat_encode(struct gr_writer *writer, const struct gr_roster *roste
   gr_write_u64(writer, heartbeat->stamp);
   gr_write_u64(writer, heartbeat->echo);
   gr_write_u64(writer, heartbeat->echo_age);
-  gr_write_u8(writer, (uint8_t)roster->count);
+  gr_write_u8(writer, (uint8_t)gr_memberset_size(heartbeat->named));
   for (uint32_t i = 0; i < roster->count; i++) {
+    if (!gr_memberset_has(heartbeat->named, i)) continue;
+    gr_write_u64(writer, roster->ids[i]);
     gr_write_u64(writer, heartbeat->incarnations[i]);
     gr_write_u64(writer, heartbeat->boots[i]);
     gr_write_u64(writer, heartbeat->held[i].boot);
     gr_write_u64(writer, heartbeat->held[i].upto);
   }
+  gr_write_u16(writer, (uint16_t)heartbeat->note.size);
+  gr_write_bytes(writer, heartbeat->note.data, heartbeat->note.size);
+}
+
+/* What it tells of one member; one that we do not know, or any more, is passed over. */
+static bool heartbeat_member_decode(struct gr_reader *reader,
+                                    const struct gr_roster *roster,
+                                    struct gr_heartbeat *heartbeat) {
+  gr_member_id id = gr_read_u64(reader);
+  uint64_t incarnation = gr_read_u64(reader);
+  uint64_t boot;
+  struct gr_mark held;
+  if (!gr_count_decode(reader, &boot) || (boot != GR_BOOT_VOLATILE && !roster->durable) ||
+      !gr_boot_decode(reader, roster, &held.boot) || !gr_count_decode(reader, &held.upto))
+    return false;
+  /* Who has met all knows them all. */
+  if (reader->bad || id == 0 || (heartbeat->formed && incarnation == 0)) return false;
+  uint32_t index = gr_roster_index(roster, id);
+  if (index == roster->count) return true;
+  heartbeat->named |= gr_memberset_one(index);
+  heartbeat->incarnations[index] = incarnation;
+  heartbeat->boots[index] = boot;
+  heartbeat->held[index] = held;
+  return true;
 }
 
 bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roster,
@@ -230,7 +290,7 @@ bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roste
   uint8_t flags = gr_read_u8(reader);
   heartbeat->leads = (flags & 1) != 0;
   heartbeat->formed = (flags & 2) != 0;
-  if (flags > 3 || !gr_ballot_or_none_decode(reader, roster, &heartbeat->promised) ||
+  if (flags > 3 || !gr_ballot_or_none_decode(reader, &heartbeat->promised) ||
       !gr_count_decode(reader, &heartbeat->accepted) ||
       !gr_count_decode(reader, &heartbeat->chosen) ||
       !gr_count_decode(reader, &heartbeat->delivered) ||
@@ -240,19 +300,13 @@ bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roste
   heartbeat->stamp = gr_read_u64(reader);
   heartbeat->echo = gr_read_u64(reader);
   heartbeat->echo_age = gr_read_u64(reader);
-  if (gr_read_u8(reader) != roster->count) return false;
-  for (uint32_t i = 0; i < roster->count; i++) {
-    heartbeat->incarnations[i] = gr_read_u64(reader);
-    if (!gr_count_decode(reader, &heartbeat->boots[i]) ||
-        (heartbeat->boots[i] != GR_BOOT_VOLATILE && !roster->durable))
-      return false;
-    if (!gr_boot_decode(reader, roster, &heartbeat->held[i].boot) ||
-        !gr_count_decode(reader, &heartbeat->held[i].upto))
-      return false;
-    /* Who has met all knows them all. */
-    if (heartbeat->formed && heartbeat->incarnations[i] == 0) return false;
-  }
-  return gr_reader_done(reader);
+  uint32_t members = gr_read_u8(reader);
+  heartbeat->named = 0;
+  for (uint32_t k = 0; k < members; k++)
+    if (!heartbeat_member_decode(reader, roster, heartbeat)) return false;
+  size_t note = gr_read_u16(reader);
+  heartbeat->note = (gr_slice){gr_read_bytes(reader, note), note};
+  return note <= GR_NOTE_BYTES_MAX && gr_reader_done(reader);
 }
 
 void gr_accept_encode(struct gr_writer *writer, const struct gr_roster *roster,
@@ -269,7 +323,7 @@ void gr_accept_encode(struct gr_writer *writer, const struct gr_roster *roster,
 
 bool gr_accept_decode(struct gr_reader *reader, const struct gr_roster *roster,
                       struct gr_accept *accept) {
-  return gr_ballot_decode(reader, roster, &accept->ballot) &&
+  return gr_ballot_decode(reader, &accept->ballot) &&
          gr_count_decode(reader, &accept->slot) &&
          gr_count_decode(reader, &accept->start) &&
          gr_count_decode(reader, &accept->chosen) &&
@@ -288,9 +342,8 @@ void gr_accepted_encode(struct gr_writer *writer, const struct gr_accepted *acce
   gr_write_u64(writer, accepted->delivered);
 }
 
-bool gr_accepted_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                        struct gr_accepted *accepted) {
-  return gr_ballot_decode(reader, roster, &accepted->promised) &&
+bool gr_accepted_decode(struct gr_reader *reader, struct gr_accepted *accepted) {
+  return gr_ballot_decode(reader, &accepted->promised) &&
          gr_count_decode(reader, &accepted->accepted) &&
          gr_count_decode(reader, &accepted->chosen) &&
          gr_count_decode(reader, &accepted->delivered) &&
@@ -303,9 +356,8 @@ void gr_prevote_encode(struct gr_writer *writer, const struct gr_prevote *prevot
   gr_write_u64(writer, prevote->chosen);
 }
 
-bool gr_prevote_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                       struct gr_prevote *prevote) {
-  return gr_ballot_decode(reader, roster, &prevote->ballot) &&
+bool gr_prevote_decode(struct gr_reader *reader, struct gr_prevote *prevote) {
+  return gr_ballot_decode(reader, &prevote->ballot) &&
          gr_count_decode(reader, &prevote->asking) &&
          gr_count_decode(reader, &prevote->chosen) && gr_reader_done(reader);
 }
@@ -318,11 +370,11 @@ void gr_prevote_answer_encode(struct gr_writer *writer,
   gr_write_u8(writer, answer->granted);
 }
 
-bool gr_prevote_answer_decode(struct gr_reader *reader, const struct gr_roster *roster,
+bool gr_prevote_answer_decode(struct gr_reader *reader,
                               struct gr_prevote_answer *answer) {
-  if (!gr_ballot_decode(reader, roster, &answer->ballot) ||
+  if (!gr_ballot_decode(reader, &answer->ballot) ||
       !gr_count_decode(reader, &answer->asking) ||
-      !gr_ballot_or_none_decode(reader, roster, &answer->promised))
+      !gr_ballot_or_none_decode(reader, &answer->promised))
     return false;
   uint8_t granted = gr_read_u8(reader);
   answer->granted = granted == 1;
@@ -332,13 +384,13 @@ bool gr_prevote_answer_decode(struct gr_reader *reader, const struct gr_roster *
 void gr_prepare_encode(struct gr_writer *writer, const struct gr_prepare *prepare) {
   gr_ballot_encode(writer, prepare->ballot);
   gr_write_u64(writer, prepare->from);
+  gr_ballot_encode(writer, prepare->ended);
 }
 
-bool gr_prepare_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                       struct gr_prepare *prepare) {
-  return gr_ballot_decode(reader, roster, &prepare->ballot) &&
+bool gr_prepare_decode(struct gr_reader *reader, struct gr_prepare *prepare) {
+  return gr_ballot_decode(reader, &prepare->ballot) &&
          gr_count_decode(reader, &prepare->from) && prepare->from > 0 &&
-         gr_reader_done(reader);
+         gr_ballot_or_none_decode(reader, &prepare->ended) && gr_reader_done(reader);
 }
 
 void gr_fetch_data_encode(struct gr_writer *writer, const struct gr_roster *roster,
@@ -369,9 +421,8 @@ void gr_transfer_encode(struct gr_writer *writer, gr_ballot ballot) {
   gr_ballot_encode(writer, ballot);
 }
 
-bool gr_transfer_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                        gr_ballot *ballot) {
-  return gr_ballot_decode(reader, roster, ballot) && gr_reader_done(reader);
+bool gr_transfer_decode(struct gr_reader *reader, gr_ballot *ballot) {
+  return gr_ballot_decode(reader, ballot) && gr_reader_done(reader);
 }
 
 /* ---- bodies with a run of values ---- */
@@ -385,9 +436,8 @@ void gr_promise_encode(struct gr_writer *writer, const struct gr_promise *promis
   gr_write_u32(writer, promise->count);
 }
 
-bool gr_promise_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                       struct gr_promise *promise) {
-  if (!gr_ballot_decode(reader, roster, &promise->ballot) ||
+bool gr_promise_decode(struct gr_reader *reader, struct gr_promise *promise) {
+  if (!gr_ballot_decode(reader, &promise->ballot) ||
       !gr_count_decode(reader, &promise->chosen) ||
       !gr_count_decode(reader, &promise->log_first) ||
       !gr_count_decode(reader, &promise->from) || !gr_count_decode(reader, &promise->end))
@@ -422,7 +472,7 @@ void gr_log_value_encode(struct gr_writer *writer, const struct gr_roster *roste
 
 bool gr_log_value_decode(struct gr_reader *reader, const struct gr_roster *roster,
                          struct gr_log_value *value) {
-  return gr_ballot_decode(reader, roster, &value->ballot) &&
+  return gr_ballot_decode(reader, &value->ballot) &&
          cut_decode(reader, roster, &value->cut);
 }
 
@@ -436,6 +486,8 @@ bool gr_log_values_check(struct gr_reader reader, const struct gr_roster *roster
   return gr_reader_done(&reader);
 }
 
-size_t gr_log_value_bytes(uint32_t lanes) {
-  return 3 * sizeof(uint64_t) + 2 + lanes * 3 * sizeof(uint64_t);
+size_t gr_log_value_bytes(const struct gr_cut *cut) {
+  size_t ballot = 3 * sizeof(uint64_t);
+  if (gr_is_config(cut)) return ballot + CONFIG_BYTES + cut->config.profile_bytes;
+  return ballot + 2 + gr_memberset_size(cut->lanes) * 3 * sizeof(uint64_t);
 }

@@ -42,14 +42,15 @@ enum gr_frame_type {
 
 /* What all frames of a group are checked against. */
 struct gr_roster {
-  uint64_t tag; /* hash of group id, founders, durability and limits that must be equal */
-  uint64_t view; /* the view's number */
+  uint64_t
+      tag; /* hash of group id, durability and limits that must be equal, and epoch */
+  uint64_t view; /* the present view's number; 0: in no group */
   bool durable;  /* members come back from storage: lanes have boots */
   uint64_t
       incarnation; /* this process of this member; with storage: this storage of it */
   uint64_t boot;   /* which start of it; GR_BOOT_VOLATILE without storage */
-  uint32_t count;
-  gr_member_id ids[GR_MEMBERS_MAX]; /* ascending */
+  uint32_t count;  /* members that are known: those of the view, and some that were */
+  gr_member_id ids[GR_PLACES_MAX]; /* ascending */
   uint64_t message_bytes_max;
   uint64_t batch_bytes_max;
 };
@@ -59,6 +60,7 @@ uint32_t gr_roster_index(const struct gr_roster *roster, gr_member_id id);
 
 struct gr_frame_header {
   enum gr_frame_type type;
+  uint64_t view;        /* the sender's */
   uint64_t incarnation; /* the sender's */
   uint64_t boot;        /* the sender's */
 };
@@ -74,12 +76,14 @@ struct gr_heartbeat {
   uint64_t
       stamp;     /* the sender's clock, to be echoed; never compared with another clock */
   uint64_t echo; /* the receiver's last stamp that the sender saw; 0: none */
-  uint64_t echo_age; /* for how long the sender held it, ns */
+  uint64_t echo_age;  /* for how long the sender held it, ns */
+  gr_memberset named; /* members that it tells of: those that both know */
   uint64_t
-      incarnations[GR_MEMBERS_MAX]; /* which process of each member it knows; 0: none */
-  uint64_t boots[GR_MEMBERS_MAX];   /* and which start of it; 0: not heard of */
+      incarnations[GR_PLACES_MAX]; /* which process of each member it knows; 0: none */
+  uint64_t boots[GR_PLACES_MAX];   /* and which start of it; 0: not heard of */
   struct gr_mark
-      held[GR_MEMBERS_MAX]; /* its contiguous prefix of each lane; upto may be 0 */
+      held[GR_PLACES_MAX]; /* its contiguous prefix of each lane; upto may be 0 */
+  gr_slice note;           /* of the sender's group, opaque here; within the frame */
 };
 
 /* A batch as it is sent, cached and served: its header and its entries in one piece. */
@@ -128,6 +132,9 @@ struct gr_prevote_answer {
 struct gr_prepare {
   gr_ballot ballot;
   gr_slot from; /* wants every accepted or chosen slot from here on */
+  gr_ballot
+      ended; /* the candidate's own ballot in which the change that began its view was
+                chosen, right below `from`; none: it is not known to be its own */
 };
 
 /* One chunk of a promise (R23). Its entries follow each other from `from`. */
@@ -187,12 +194,10 @@ int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
 /* ---- parts of bodies, and of records ---- */
 
 void gr_ballot_encode(struct gr_writer *writer, gr_ballot ballot);
-/* A ballot of this view and one of its members. */
-bool gr_ballot_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                      gr_ballot *ballot);
-/* A ballot that may be the one below all others: nothing promised yet. */
-bool gr_ballot_or_none_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                              gr_ballot *ballot);
+/* A ballot, of any view. */
+bool gr_ballot_decode(struct gr_reader *reader, gr_ballot *ballot);
+/* A ballot that may be the one below all others of its view: nothing promised yet. */
+bool gr_ballot_or_none_decode(struct gr_reader *reader, gr_ballot *ballot);
 /* A number that adding to never wraps. */
 bool gr_count_decode(struct gr_reader *reader, uint64_t *count);
 /* The boot of a member: none without storage, some with it. */
@@ -210,18 +215,14 @@ void gr_accept_encode(struct gr_writer *writer, const struct gr_roster *roster,
 bool gr_accept_decode(struct gr_reader *reader, const struct gr_roster *roster,
                       struct gr_accept *accept);
 void gr_accepted_encode(struct gr_writer *writer, const struct gr_accepted *accepted);
-bool gr_accepted_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                        struct gr_accepted *accepted);
+bool gr_accepted_decode(struct gr_reader *reader, struct gr_accepted *accepted);
 void gr_prevote_encode(struct gr_writer *writer, const struct gr_prevote *prevote);
-bool gr_prevote_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                       struct gr_prevote *prevote);
+bool gr_prevote_decode(struct gr_reader *reader, struct gr_prevote *prevote);
 void gr_prevote_answer_encode(struct gr_writer *writer,
                               const struct gr_prevote_answer *answer);
-bool gr_prevote_answer_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                              struct gr_prevote_answer *answer);
+bool gr_prevote_answer_decode(struct gr_reader *reader, struct gr_prevote_answer *answer);
 void gr_prepare_encode(struct gr_writer *writer, const struct gr_prepare *prepare);
-bool gr_prepare_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                       struct gr_prepare *prepare);
+bool gr_prepare_decode(struct gr_reader *reader, struct gr_prepare *prepare);
 void gr_fetch_data_encode(struct gr_writer *writer, const struct gr_roster *roster,
                           const struct gr_fetch_data *fetch);
 bool gr_fetch_data_decode(struct gr_reader *reader, const struct gr_roster *roster,
@@ -229,8 +230,7 @@ bool gr_fetch_data_decode(struct gr_reader *reader, const struct gr_roster *rost
 void gr_fetch_log_encode(struct gr_writer *writer, gr_slot from);
 bool gr_fetch_log_decode(struct gr_reader *reader, gr_slot *from);
 void gr_transfer_encode(struct gr_writer *writer, gr_ballot ballot);
-bool gr_transfer_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                        gr_ballot *ballot);
+bool gr_transfer_decode(struct gr_reader *reader, gr_ballot *ballot);
 
 /* ---- bodies with a run of values ----
  * Encoded as a head and then `count` values; decoded likewise: the head, then value by
@@ -238,8 +238,7 @@ bool gr_transfer_decode(struct gr_reader *reader, const struct gr_roster *roster
  * used. */
 
 void gr_promise_encode(struct gr_writer *writer, const struct gr_promise *promise);
-bool gr_promise_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                       struct gr_promise *promise);
+bool gr_promise_decode(struct gr_reader *reader, struct gr_promise *promise);
 void gr_log_run_encode(struct gr_writer *writer, const struct gr_log_run *run);
 bool gr_log_run_decode(struct gr_reader *reader, struct gr_log_run *run);
 void gr_log_value_encode(struct gr_writer *writer, const struct gr_roster *roster,
@@ -250,7 +249,7 @@ bool gr_log_value_decode(struct gr_reader *reader, const struct gr_roster *roste
 bool gr_log_values_check(struct gr_reader reader, const struct gr_roster *roster,
                          uint32_t count, gr_ballot highest);
 
-/* Bytes of one value with `lanes` lanes. */
-size_t gr_log_value_bytes(uint32_t lanes);
+/* Bytes of one value. */
+size_t gr_log_value_bytes(const struct gr_cut *cut);
 
 #endif

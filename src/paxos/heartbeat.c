@@ -35,6 +35,12 @@ void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
   heartbeat->stamp = p->now;
   heartbeat->echo = peer->stamp;
   heartbeat->echo_age = peer->stamp == 0 ? 0 : p->now - peer->stamp_since;
+  const struct gr_seat_kept *seat = gr_view_own_seat(p);
+  if (p->met)
+    heartbeat->note = (gr_slice){p->note, p->note_bytes};
+  else
+    heartbeat->note = (gr_slice){seat->profile, seat->profile_bytes};
+  heartbeat->named = gr_memberset_first(p->roster.count);
   for (uint32_t i = 0; i < p->roster.count; i++) {
     heartbeat->incarnations[i] =
         i == p->self ? p->roster.incarnation : p->peers[i].incarnation;
@@ -49,6 +55,7 @@ void gr_heartbeat_form(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && !p->peers[i].confirmed) return;
   p->met = true;
+  gr_view_met(p);
   if (p->roster.durable)
     gr_storage_keep_view(p); /* who forgets whom it has met might meet another */
   else
@@ -104,10 +111,17 @@ static void check_replaced(struct gr_paxos *p) {
         "a member without storage cannot come back");
 }
 
+static void take_note(struct gr_paxos *p, struct gr_peer *peer, gr_slice note) {
+  if (note.size > 0) memcpy(peer->note, note.data, note.size);
+  peer->note_bytes = note.size;
+  peer->note_came = p->now;
+}
+
 static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
                  const struct gr_heartbeat *heartbeat) {
   struct gr_peer *peer = &p->peers[from];
-  uint64_t known = heartbeat->incarnations[p->self];
+  uint64_t known =
+      gr_memberset_has(heartbeat->named, p->self) ? heartbeat->incarnations[p->self] : 0;
   if (peer->incarnation != incarnation) {
     peer->incarnation = incarnation;
     peer->boot = 0;
@@ -135,7 +149,8 @@ static void meet(struct gr_paxos *p, uint32_t from, uint64_t incarnation,
 void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
                      gr_slot accepted, gr_slot chosen, gr_slot delivered) {
   struct gr_peer *peer = &p->peers[from];
-  int order = gr_ballot_compare(promised, peer->promised);
+  bool same_view = promised.view == p->roster.view;
+  int order = same_view ? gr_ballot_compare(promised, peer->promised) : -1;
   if (order > 0 || (order == 0 && accepted > peer->accepted)) {
     peer->promised = promised;
     peer->accepted = accepted;
@@ -146,7 +161,7 @@ void gr_marks_report(struct gr_paxos *p, uint32_t from, gr_ballot promised,
     peer->delivered = delivered;
     peer->delivered_rose = p->now;
   }
-  if (gr_ballot_compare(promised, p->promised) <= 0) return;
+  if (!same_view || gr_ballot_compare(promised, p->promised) <= 0) return;
   /* It will accept nothing in our ballot any more. */
   gr_election_see(p, promised);
   if (p->role == GR_ROLE_LEADER || p->role == GR_ROLE_CANDIDATE) gr_election_step_down(p);
@@ -177,12 +192,13 @@ void gr_heartbeat_superseded(struct gr_paxos *p) {
  * new boot, to end the former one. */
 static void take_boots(struct gr_paxos *p, const struct gr_heartbeat *heartbeat) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
-    if (i == p->self) continue;
+    if (i == p->self || !gr_memberset_has(heartbeat->named, i)) continue;
     if (p->peers[i].incarnation == heartbeat->incarnations[i] &&
         p->peers[i].boot < heartbeat->boots[i])
       gr_heartbeat_restarted(p, i, heartbeat->boots[i]);
   }
-  if (heartbeat->incarnations[p->self] == p->roster.incarnation &&
+  if (gr_memberset_has(heartbeat->named, p->self) &&
+      heartbeat->incarnations[p->self] == p->roster.incarnation &&
       heartbeat->boots[p->self] > p->roster.boot)
     gr_heartbeat_superseded(p);
 }
@@ -192,23 +208,36 @@ static void take_marks(struct gr_paxos *p, uint32_t from,
   struct gr_peer *peer = &p->peers[from];
   if (peer->log_first < heartbeat->log_first) peer->log_first = heartbeat->log_first;
   for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (!gr_memberset_has(heartbeat->named, i)) continue;
     struct gr_lane *lane = &p->lanes[i];
     struct gr_mark held = heartbeat->held[i];
     gr_peer_holds(p, from, i, held);
     bool ours = i == p->self && gr_produces(p);
     /* R18: what anybody holds exists. */
-    if (!ours && held.boot == lane->boot && lane->wanted < held.upto)
+    if (!ours && gr_is_member(p, i) && held.boot == lane->boot &&
+        lane->wanted < held.upto)
       lane->wanted = held.upto;
   }
   gr_marks_report(p, from, heartbeat->promised, heartbeat->accepted, heartbeat->chosen,
                   heartbeat->delivered);
 }
 
+/* It has come in, where it was added: from now on it gets what is sent to all. */
+static void arrived(struct gr_paxos *p, struct gr_peer *peer) {
+  peer->awaited = false;
+  peer->data_next = p->lanes[p->self].held + 1;
+  peer->accept_next = p->chosen + 1;
+}
+
 int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
                          const struct gr_frame_header *header,
                          const struct gr_heartbeat *heartbeat) {
   struct gr_peer *peer = &p->peers[from];
-  if (!p->met) meet(p, from, header->incarnation, heartbeat);
+  if (!p->met) {
+    if (heartbeat->note.size > GR_PROFILE_BYTES_MAX) return GR_ERR_MALFORMED;
+    if (!heartbeat->formed) take_note(p, peer, heartbeat->note);
+    meet(p, from, header->incarnation, heartbeat);
+  }
   if (peer->incarnation != header->incarnation || header->boot < peer->boot)
     return GR_ERR_STALE;
   if (header->boot > peer->boot) gr_heartbeat_restarted(p, from, header->boot);
@@ -222,9 +251,13 @@ int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
   }
   if (!p->formed) return GR_OK;
   if (!peer->confirmed) return GR_ERR_STALE;
+  if (peer->view < header->view) peer->view = header->view;
+  if (peer->awaited) arrived(p, peer);
+  take_note(p, peer, heartbeat->note);
   take_boots(p, heartbeat);
   take_marks(p, from, heartbeat);
-  if (heartbeat->leads && heartbeat->promised.member == peer->id) {
+  if (heartbeat->leads && heartbeat->promised.member == peer->id &&
+      heartbeat->promised.view == p->roster.view && gr_is_member(p, from)) {
     int order = gr_ballot_compare(heartbeat->promised, p->promised);
     if (order > 0) gr_acceptor_promise(p, heartbeat->promised);
     if (order >= 0)

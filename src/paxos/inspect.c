@@ -16,7 +16,7 @@ static int fill_in(void *to, size_t to_size, const void *from, size_t from_size)
 int gr_paxos_status(const gr_paxos *p, gr_status *status) {
   if (!p || !status) return GR_ERR_INVALID;
   gr_status now = {
-      .self = p->roster.ids[p->self],
+      .self = p->roster.view == 0 ? 0 : p->roster.ids[p->self],
       .role = p->role,
       .leader = p->leader == GR_NOBODY ? 0 : p->roster.ids[p->leader],
       .promised = p->promised,
@@ -36,6 +36,9 @@ int gr_paxos_status(const gr_paxos *p, gr_status *status) {
       .synced = p->storage.synced,
       .settled = p->roster.durable ? gr_storage_settled(p) : 0,
       .checkpoint = p->storage.checkpoint,
+      .view = p->roster.view,
+      .epoch = p->epoch.count,
+      .digest = p->digest,
   };
   return fill_in(status, status->size, &now, sizeof(now));
 }
@@ -61,6 +64,8 @@ static void fill_member(const struct gr_paxos *p, uint32_t index, gr_member *mem
       .delivered = self ? p->delivered : peer->delivered,
       .held = lane->held,
       .ordered = lane->ordered,
+      .state =
+          gr_memberset_has(p->voters, index) ? GR_MEMBER_ONLINE : GR_MEMBER_RECOVERING,
   };
 }
 
@@ -68,9 +73,12 @@ int gr_paxos_members(const gr_paxos *p, gr_member *members, size_t capacity,
                      size_t *count) {
   if (!p || !count || (capacity > 0 && !members)) return GR_ERR_INVALID;
   if (capacity > 0 && members[0].size != sizeof(gr_member)) return GR_ERR_INVALID;
-  *count = p->roster.count;
-  for (uint32_t i = 0; i < p->roster.count && i < capacity; i++)
-    fill_member(p, i, &members[i]);
+  *count = 0;
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (!gr_is_member(p, i)) continue;
+    if (*count < capacity) fill_member(p, i, &members[*count]);
+    ++*count;
+  }
   return GR_OK;
 }
 
@@ -130,6 +138,44 @@ const char *gr_trace_name(enum gr_trace_kind kind) {
     return "close";
   case GR_TRACE_CHECKPOINT:
     return "checkpoint";
+  case GR_TRACE_VIEW:
+    return "view";
+  case GR_TRACE_INSTALL:
+    return "install";
+  case GR_TRACE_STATE:
+    return "state";
+  case GR_TRACE_SUSPECT:
+    return "suspect";
+  case GR_TRACE_JOIN:
+    return "join";
+  case GR_TRACE_DONOR:
+    return "donor";
   }
   return "unknown";
+}
+
+const char *gr_member_state_name(enum gr_member_state state) {
+  switch (state) {
+  case GR_MEMBER_OFFLINE:
+    return "OFFLINE";
+  case GR_MEMBER_RECOVERING:
+    return "RECOVERING";
+  case GR_MEMBER_ONLINE:
+    return "ONLINE";
+  case GR_MEMBER_ERROR:
+    return "ERROR";
+  }
+  return "unknown";
+}
+
+const char *gr_view_reason_name(enum gr_view_reason reason) {
+  static const char *const names[] = {
+      [GR_VIEW_FOUNDED] = "founded",   [GR_VIEW_JOINED] = "joined",
+      [GR_VIEW_ONLINE] = "online",     [GR_VIEW_LEFT] = "left",
+      [GR_VIEW_SILENT] = "silent",     [GR_VIEW_REPLACED] = "replaced",
+      [GR_VIEW_FLAPPING] = "flapping", [GR_VIEW_UNHEALTHY] = "unhealthy",
+      [GR_VIEW_DIVERGED] = "diverged", [GR_VIEW_EXCLUDED] = "excluded",
+      [GR_VIEW_FORCED] = "forced"};
+  return reason >= GR_VIEW_FOUNDED && reason <= GR_VIEW_FORCED ? names[reason]
+                                                               : "unknown";
 }

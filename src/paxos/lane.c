@@ -306,6 +306,32 @@ bool gr_lane_append(struct gr_lane *lane, const struct gr_roster *roster,
 
 /* ---- every lane ---- */
 
+static bool in_use_from(const struct gr_lane *lane, uint64_t seq, gr_ticket synced) {
+  for (; seq < lane->ring.end; seq++) {
+    const struct gr_kept_batch *batch = gr_lane_batch(lane, seq);
+    if (batch && batch->ticket != GR_TICKET_NONE && batch->ticket > synced) return true;
+  }
+  return false;
+}
+
+bool gr_lane_tail_in_use(const struct gr_lane *lane, gr_ticket synced) {
+  return in_use_from(lane, lane->ordered + 1, synced);
+}
+
+bool gr_lane_in_use(const struct gr_lane *lane, gr_ticket synced) {
+  return in_use_from(lane, lane->ring.first, synced);
+}
+
+void gr_lane_clear(struct gr_lane *lane) {
+  while (lane->ring.end > lane->ring.first) {
+    lane->ring.end--;
+    if (gr_lane_place(lane, lane->ring.end)->bytes) batch_drop(lane, lane->ring.end);
+  }
+  uint32_t blocks[] = {lane->block, lane->parking_block};
+  lane->block = lane->parking_block = GR_NO_BLOCK;
+  for (int i = 0; i < 2; i++) block_leave(lane, blocks[i]);
+}
+
 void gr_lane_reopen(struct gr_lane *lane, uint64_t boot) {
   drop_behind(lane, lane->ordered);
   lane->boot = boot;

@@ -150,6 +150,14 @@ bool gr_lane_close(struct gr_lane *lane, const struct gr_roster *roster, uint32_
 
 /* ---- every lane ---- */
 
+/* Storage may still be writing batches beyond what is ordered; or any that the lane
+ * keeps. */
+bool gr_lane_tail_in_use(const struct gr_lane *lane, gr_ticket synced);
+bool gr_lane_in_use(const struct gr_lane *lane, gr_ticket synced);
+
+/* Gives all of the lane's memory back. Only gr_lane_init() may follow. */
+void gr_lane_clear(struct gr_lane *lane);
+
 /* Ends the lane's boot with what is ordered, and begins this one behind it: R14. Batches
  * beyond the mark, and the beginning of a message that is not ordered whole, are dropped.
  */

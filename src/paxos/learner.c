@@ -31,7 +31,7 @@ static void learn_upto(struct gr_paxos *p, gr_slot upto) {
 
 void gr_learner_count(struct gr_paxos *p) {
   if (!p->started || p->accepted <= p->chosen) return;
-  uint64_t marks[GR_MEMBERS_MAX];
+  uint64_t marks[GR_PLACES_MAX];
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_peer *peer = &p->peers[i];
     if (i == p->self)
@@ -39,7 +39,7 @@ void gr_learner_count(struct gr_paxos *p) {
     else
       marks[i] = gr_ballot_compare(peer->promised, p->promised) == 0 ? peer->accepted : 0;
   }
-  gr_slot chosen = gr_majority_mark(marks, p->roster.count);
+  gr_slot chosen = gr_voters_mark(p, marks);
   /* The leader's word on its own ballot (R5). */
   if (chosen < p->leader_chosen) chosen = p->leader_chosen;
   learn_upto(p, chosen < p->accepted ? chosen : p->accepted);
@@ -54,7 +54,9 @@ static bool learner_has_room(struct gr_paxos *p) {
 
 bool gr_learner_learn(struct gr_paxos *p, gr_slot slot,
                       const struct gr_log_value *value) {
-  if (slot != p->chosen + 1 || (slot == p->log_end && !learner_has_room(p))) return false;
+  if (slot != p->chosen + 1 || gr_view_ends(p) || value->ballot.view != p->roster.view ||
+      (slot == p->log_end && !learner_has_room(p)))
+    return false;
   /* R5: who uses a chosen value has in effect accepted it, and promised its ballot. */
   if (gr_ballot_compare(value->ballot, p->promised) > 0) {
     gr_acceptor_promise(p, value->ballot);
@@ -140,7 +142,7 @@ static bool deliver_batch(struct gr_paxos *p, uint32_t index,
 static void want_again(struct gr_paxos *p, uint32_t index) {
   struct gr_cut cut;
   for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++) {
-    gr_slot_cut(gr_slot_at(&p->log, slot), p->roster.count, &cut);
+    gr_slot_cut(&p->log, gr_slot_at(&p->log, slot), p->roster.count, &cut);
     cut.lanes &= gr_memberset_one(index);
     gr_cut_want(p, &cut, GR_NOBODY);
   }
@@ -159,21 +161,12 @@ static void begin_own_lane(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++) p->peers[i].data_next = lane->held + 1;
 }
 
-/* Storage may still be writing batches that are to be dropped. */
-static bool tail_in_use(const struct gr_paxos *p, const struct gr_lane *lane) {
-  for (uint64_t seq = lane->ordered + 1; seq <= lane->held; seq++) {
-    gr_ticket ticket = gr_lane_place(lane, seq)->ticket;
-    if (ticket != GR_TICKET_NONE && ticket > p->storage.synced) return true;
-  }
-  return false;
-}
-
 /* False if it must wait. */
 static bool close_lane(struct gr_paxos *p, uint32_t index, uint64_t boot) {
   struct gr_lane *lane = &p->lanes[index];
   if (boot <= lane->boot) return true;
   if (lane->held < lane->ordered) return false; /* a replay has lost records */
-  if (p->storage.resumed && tail_in_use(p, lane)) return false;
+  if (p->storage.resumed && gr_lane_tail_in_use(lane, p->storage.synced)) return false;
   if (p->storage.resumed && index == p->self && boot > p->roster.boot) {
     gr_heartbeat_superseded(p);
     return false;
@@ -228,6 +221,33 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
   return DELIVER_DONE;
 }
 
+/* A multiply and a shift a word, as in SplitMix64 (Steele et al., 2014). */
+static uint64_t digest_step(uint64_t digest, uint64_t word) {
+  digest = (digest ^ word) * UINT64_C(0xbf58476d1ce4e5b9);
+  return digest ^ digest >> 27;
+}
+
+/* The history, one message longer: whose, which of its messages, and, by the checksums of
+ * the batches that it lies in, what it says. */
+static uint64_t digest_of(const struct gr_paxos *p, const struct gr_lane *lane) {
+  uint64_t digest = digest_step(p->digest, p->roster.ids[p->deliver_lane]);
+  digest = digest_step(digest, lane->messages);
+  uint64_t first = lane->delivered.seq != 0 ? lane->delivered.seq : lane->ordered + 1;
+  for (uint64_t seq = first; seq <= lane->ordered + 1; seq++)
+    digest = digest_step(digest, gr_load_u64(gr_lane_place(lane, seq)->bytes +
+                                             GR_BATCH_HEADER_BYTES - 8));
+  return digest;
+}
+
+/* Whoever comes back with a history that the group does not share must not go on. */
+void gr_learner_check_digest(struct gr_paxos *p) {
+  if (p->digest_due == 0 || p->seqno != p->options.applied) return;
+  if (p->digest != p->digest_due)
+    GR_HALT(&p->halt, GR_ERR_DIVERGED,
+            "up to what the host has applied its history is not the group's");
+  p->digest_due = 0;
+}
+
 /* Moves beyond the message that is offered. */
 static void pass_message(struct gr_paxos *p) {
   struct gr_lane *lane = &p->lanes[p->deliver_lane];
@@ -235,10 +255,19 @@ static void pass_message(struct gr_paxos *p) {
   p->deliver_begun = true;
   p->deliver_offset = p->delivery_next;
   p->seqno++;
+  p->digest = digest_of(p, lane);
+  gr_learner_check_digest(p);
   lane->messages++;
   lane->delivered = (struct gr_fragments){0};
   if (p->deliver_lane == p->self && gr_produces(p))
     p->unordered_bytes -= p->delivery_bytes + GR_ENTRY_HEADER_BYTES;
+}
+
+/* No message follows before the host knows of the view. */
+static bool deliver_change(struct gr_paxos *p, const struct gr_slot_entry *entry) {
+  struct gr_config config = *gr_slot_config(&p->log, entry);
+  if (gr_view_enter(p, &config)) gr_checkpoint_passed(p);
+  return false;
 }
 
 /* Nothing moves beyond a message until it is delivered, so asking again finds it again.
@@ -247,6 +276,7 @@ bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
   if (!p || !delivery || gr_halted(p)) return false;
   while (p->delivered < p->chosen) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->log, p->delivered + 1);
+    if (entry->config != 0) return deliver_change(p, entry);
     enum deliver_step step = deliver_slot(p, entry, delivery);
     if (step == DELIVER_MISSING) return false;
     if (step == DELIVER_DONE) {
@@ -292,10 +322,16 @@ void gr_learner_forget(struct gr_paxos *p, gr_slot first) {
   for (uint32_t i = 0; i < p->roster.count; i++) gr_lane_forget(&p->lanes[i], synced);
 }
 
+/* The server of a removed member may come back for what it lacks. */
+static bool is_waited_for(const struct gr_paxos *p, uint32_t index) {
+  return gr_is_member(p, index) || p->now - p->peers[index].removed_at < GR_RETAINED_NS;
+}
+
 void gr_learner_trim(struct gr_paxos *p) {
   gr_slot stable = gr_storage_settled(p);
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self && p->peers[i].delivered < stable) stable = p->peers[i].delivered;
+    if (i != p->self && is_waited_for(p, i) && p->peers[i].delivered < stable)
+      stable = p->peers[i].delivered;
   if (p->stable < stable) p->stable = stable;
   gr_learner_forget(p, p->stable + 1);
 }
@@ -304,10 +340,10 @@ void gr_learner_trim(struct gr_paxos *p) {
  * behind, a majority never is: the last of it would lack a slot that only a minority ever
  * delivered. */
 gr_slot gr_learner_spare(const struct gr_paxos *p) {
-  uint64_t marks[GR_MEMBERS_MAX];
+  uint64_t marks[GR_PLACES_MAX];
   for (uint32_t i = 0; i < p->roster.count; i++)
     marks[i] = i == p->self ? gr_storage_settled(p) : p->peers[i].delivered;
-  return gr_majority_mark(marks, p->roster.count);
+  return gr_voters_mark(p, marks);
 }
 
 bool gr_learner_evict(struct gr_paxos *p) {

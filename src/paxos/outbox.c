@@ -67,7 +67,7 @@ static void offer_prevote_answer(struct gr_paxos *p, uint32_t to, gr_frame *fram
 }
 
 static void offer_prepare(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
-  struct gr_prepare prepare = {p->promised, p->peers[to].promised_next};
+  struct gr_prepare prepare = {p->promised, p->peers[to].promised_next, p->ended};
   struct gr_writer writer = begin(p, GR_FRAME_PREPARE);
   gr_prepare_encode(&writer, &prepare);
   offer(p, &p->peers[to], &writer,
@@ -116,12 +116,12 @@ static gr_slot write_values(const struct gr_paxos *p, struct gr_writer *writer,
                             gr_slot from, gr_slot end) {
   gr_slot slot = from;
   for (; slot < end; slot++) {
-    const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
-    size_t bytes = gr_log_value_bytes(gr_memberset_size(entry->lanes));
-    if (writer->capacity - writer->used < bytes) break;
-    struct gr_log_value value = {.ballot = entry->ballot};
-    gr_slot_cut(entry, p->roster.count, &value.cut);
+    struct gr_log_value value;
+    gr_log_read(p, slot, &value);
+    if (writer->capacity - writer->used < gr_log_value_bytes(&value.cut)) break;
     gr_log_value_encode(writer, &p->roster, &value);
+    /* Who reads it may not know those whom the next view's values name. */
+    if (gr_is_config(&value.cut)) return slot + 1;
   }
   return slot;
 }
@@ -187,6 +187,7 @@ static bool offer_accept(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
       entry->marks[p->self].boot == p->roster.boot &&
       entry->marks[p->self].upto >= peer->data_next)
     return false;
+  if (peer->awaited || !gr_is_member(p, to)) return false;
   struct gr_accept accept = {.ballot = p->promised,
                              .slot = peer->accept_next,
                              .start = p->start,
@@ -194,7 +195,7 @@ static bool offer_accept(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
                              .delivered = gr_storage_settled(p),
                              .stable = p->stable,
                              .accepted = p->told.accepted};
-  gr_slot_cut(entry, p->roster.count, &accept.cut);
+  gr_slot_cut(&p->log, entry, p->roster.count, &accept.cut);
   struct gr_writer writer = begin(p, GR_FRAME_ACCEPT);
   gr_accept_encode(&writer, &p->roster, &accept);
   offer(p, peer, &writer, (struct gr_offer){.type = GR_FRAME_ACCEPT}, frame);
@@ -214,7 +215,7 @@ static void offer_batch(struct gr_paxos *p, struct gr_peer *peer,
 static bool offer_data(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_peer *peer = &p->peers[to];
   const struct gr_lane *lane = &p->lanes[p->self];
-  if (!gr_produces(p)) return false;
+  if (!gr_produces(p) || peer->awaited || !gr_is_member(p, to)) return false;
   if (peer->data_next < lane->ring.first) peer->data_next = lane->ring.first;
   const struct gr_kept_batch *batch = gr_lane_batch(lane, peer->data_next);
   if (!batch) return false;
@@ -250,6 +251,7 @@ static bool offer_due(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   if (p->role != GR_ROLE_PREVOTE) peer->due &= ~(uint32_t)GR_DUE_PREVOTE;
   if (p->role != GR_ROLE_LEADER) peer->due &= ~(uint32_t)GR_DUE_TRANSFER;
   if (p->promised.member != peer->id) peer->due &= ~(uint32_t)GR_DUE_PROMISE;
+  if (!gr_memberset_has(p->voters, to)) peer->due &= ~(uint32_t)GR_DUE_PREPARE;
   uint32_t due = p->formed ? peer->due : peer->due & GR_DUE_HEARTBEAT;
   if (p->told.promised.round == 0)
     due &= ~(uint32_t)GR_DUE_ACCEPTED; /* nothing to tell */
@@ -281,7 +283,8 @@ static bool offer_due(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 }
 
 bool gr_paxos_frame(gr_paxos *p, gr_member_id to, gr_frame *frame) {
-  if (!p || !frame || gr_halted(p) || !gr_storage_ready(p)) return false;
+  if (!p || !frame || gr_halted(p) || p->roster.view == 0 || !gr_storage_ready(p))
+    return false;
   uint32_t index = gr_roster_index(&p->roster, to);
   if (index == p->roster.count || index == p->self) return false;
   bool offered = p->peers[index].due != 0 && offer_due(p, index, frame);

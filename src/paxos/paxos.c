@@ -21,10 +21,10 @@ struct sizes {
 
 static struct sizes sizes_of(const gr_options *options) {
   struct gr_lane_limits limits = gr_options_lane_limits(options);
-  struct sizes sizes = {.members = (uint32_t)options->founder_count,
+  struct sizes sizes = {.members = gr_options_places(options),
                         .block_bytes = options->batch_bytes_max};
   sizes.lane_blocks =
-      (uint32_t)(options->cache_bytes_max / options->founder_count / sizes.block_bytes);
+      (uint32_t)(options->cache_bytes_max / sizes.members / sizes.block_bytes);
   sizes.lane_batches =
       gr_lane_batches(&limits, options->unordered_bytes_max, sizes.lane_blocks);
   sizes.parts = options->message_bytes_max / options->fragment_bytes_max + 1;
@@ -41,6 +41,7 @@ static struct gr_paxos *carve(struct gr_carver *carver, const gr_options *option
   p->peers = gr_carve(carver, sizes.members, sizeof(*p->peers));
   p->lanes = gr_carve(carver, sizes.members, sizeof(*p->lanes));
   p->lane_gaps = gr_carve(carver, sizes.members, sizeof(*p->lane_gaps));
+  p->views = gr_carve(carver, GR_VIEWS_KEPT, sizeof(*p->views));
   for (uint32_t i = 0; i < sizes.members; i++) {
     struct gr_mark *held = gr_carve(carver, sizes.members, sizeof(*held));
     struct gr_serving *serving = gr_carve(carver, sizes.members, sizeof(*serving));
@@ -57,12 +58,11 @@ static struct gr_paxos *carve(struct gr_carver *carver, const gr_options *option
   gr_slot_table_carve(&p->proposals, carver, GR_SLOTS_UNDECIDED_MAX, sizes.members);
   gr_slot_table_carve(&p->reported, carver, GR_PROMISE_SLOTS_MAX, sizes.members);
   p->header = gr_carve(carver, 1, GR_FRAME_HEADER_MAX);
+  p->image = gr_carve(carver, 1, GR_RECORD_HEADER_MAX);
   p->parts = gr_carve(carver, sizes.parts, sizeof(*p->parts));
-  if (options->durable) {
-    p->record = gr_carve(carver, 1, GR_RECORD_HEADER_MAX);
-    p->storage.boundaries =
-        gr_carve(carver, GR_BOUNDARIES_MAX, sizeof(*p->storage.boundaries));
-  }
+  p->storage.boundaries =
+      gr_carve(carver, GR_BOUNDARIES_MAX, sizeof(*p->storage.boundaries));
+  if (options->durable) p->record = gr_carve(carver, 1, GR_RECORD_HEADER_MAX);
   gr_pool_carve(&p->pool, carver, sizes.members * sizes.lane_blocks, sizes.block_bytes);
   return engine;
 }
@@ -80,65 +80,84 @@ size_t gr_paxos_footprint(const gr_options *options) {
 
 /* ---- life cycle ---- */
 
-/* Whatever must be equal at all members goes into the tag, so that those who differ
- * refuse each other instead of diverging. */
-static uint64_t roster_tag(const struct gr_roster *roster, const gr_options *options) {
-  uint64_t tag = gr_xxh64(options->group_id.bytes, sizeof(options->group_id.bytes), 0);
+static uint64_t hash_of(const uint64_t *numbers, size_t count, uint64_t seed) {
+  uint8_t bytes[sizeof(uint64_t)];
+  for (size_t i = 0; i < count; i++) {
+    gr_store_u64(bytes, numbers[i]);
+    seed = gr_xxh64(bytes, sizeof(bytes), seed);
+  }
+  return seed;
+}
+
+/* Whatever must be equal at all members goes into what names the group, so that those who
+ * differ refuse each other instead of diverging. */
+static uint64_t group_of(const gr_options *options) {
   uint64_t fields[] = {options->message_bytes_max, options->fragment_bytes_max,
                        options->batch_bytes_max,   options->unordered_bytes_max,
-                       options->durable,           roster->count};
-  uint8_t bytes[sizeof(uint64_t)];
-  for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-    gr_store_u64(bytes, fields[i]);
-    tag = gr_xxh64(bytes, sizeof(bytes), tag);
-  }
-  for (uint32_t i = 0; i < roster->count; i++) {
-    gr_store_u64(bytes, roster->ids[i]);
-    tag = gr_xxh64(bytes, sizeof(bytes), tag);
-  }
-  return tag;
+                       options->durable,           options->members_max};
+  return hash_of(fields, sizeof(fields) / sizeof(fields[0]),
+                 gr_xxh64(options->group_id.bytes, sizeof(options->group_id.bytes), 0));
 }
 
-static void init_roster(struct gr_paxos *p) {
-  struct gr_roster *roster = &p->roster;
-  roster->view = 1;
-  roster->durable = p->options.durable;
-  roster->message_bytes_max = p->options.message_bytes_max;
-  roster->batch_bytes_max = p->options.batch_bytes_max;
-  for (size_t i = 0; i < p->options.founder_count; i++) {
-    gr_member_id id = p->options.founders[i];
-    uint32_t at = roster->count++;
-    for (; at > 0 && roster->ids[at - 1] > id; at--)
-      roster->ids[at] = roster->ids[at - 1];
-    roster->ids[at] = id;
-  }
-  roster->tag = roster_tag(roster, &p->options);
-  /* With storage it is drawn once, and given back. */
-  while (!roster->durable && roster->incarnation == 0)
-    roster->incarnation = gr_random_next(&p->random);
-  p->self = gr_roster_index(roster, p->options.self);
-  p->voters = gr_memberset_first(roster->count);
+void gr_view_epoch(struct gr_paxos *p, struct gr_epoch epoch) {
+  uint64_t words[] = {epoch.count, epoch.random};
+  p->epoch = epoch;
+  p->roster.tag = hash_of(words, 2, p->group);
 }
 
-static void init_members(struct gr_paxos *p, const struct sizes *sizes) {
-  for (uint32_t i = 0; i < p->roster.count; i++) {
-    gr_lane_init(&p->lanes[i], &p->pool, sizes->lane_batches, sizes->lane_blocks,
-                 p->options.durable ? GR_BOOT_FIRST : GR_BOOT_VOLATILE);
-    p->peers[i].id = p->roster.ids[i];
-    p->peers[i].promised.view = p->roster.view;
-    p->peers[i].log_first = 1;
-    p->peers[i].data_next = 1;
-    p->peers[i].accept_next = 1;
+static void sort_founders(const gr_options *options, struct gr_seats *seats) {
+  for (size_t i = 0; i < options->founder_count; i++) {
+    gr_member_id id = options->founders[i];
+    uint32_t at = seats->count++;
+    for (; at > 0 && seats->seats[at - 1].id > id; at--)
+      seats->seats[at] = seats->seats[at - 1];
+    seats->seats[at] = (struct gr_seat_kept){.id = id, .voter = true};
   }
 }
 
-static void init(struct gr_paxos *p, gr_time now) {
+/* The first view: that of the founders. */
+static void found(struct gr_paxos *p) {
+  struct gr_seats seats = {.number = 1, .first = 1};
+  const gr_options *options = &p->options;
+  uint64_t ids[GR_MEMBERS_MAX];
+  sort_founders(options, &seats);
+  for (uint32_t i = 0; i < seats.count; i++) ids[i] = seats.seats[i].id;
+  seats.next_id = ids[seats.count - 1] + 1;
+  p->founders = hash_of(ids, seats.count, seats.count);
+  if (!options->durable && options->applied > 0) {
+    /* A history from before goes on. */
+    uint64_t history[] = {options->applied, options->applied_digest};
+    p->founders = hash_of(history, 2, p->founders);
+    p->seqno = options->applied;
+    p->digest = options->applied_digest;
+  }
+  gr_view_epoch(p, (struct gr_epoch){1, p->founders});
+  gr_view_begin(p, &seats, options->self);
+}
+
+void gr_paxos_outside(struct gr_paxos *p) {
+  p->roster.view = 0;
+  p->roster.count = 0;
+  p->members = p->voters = 0;
+  p->promised = (gr_ballot){0};
+  p->told = (struct gr_told){0};
+  p->founders = 0;
+  p->met = p->formed = false;
+  p->role = GR_ROLE_FORMING;
+}
+
+static void init(struct gr_paxos *p) {
   struct sizes sizes = sizes_of(&p->options);
-  p->random.state = p->options.seed;
-  p->now = now > 0 ? now : 1; /* 0 means never */
-  init_roster(p);
-  init_members(p, &sizes);
-  p->promised.view = p->told.promised.view = p->roster.view;
+  p->places = sizes.members;
+  p->lane_batches = sizes.lane_batches;
+  p->lane_blocks = sizes.lane_blocks;
+  p->group = group_of(&p->options);
+  p->roster.durable = p->options.durable;
+  p->roster.message_bytes_max = p->options.message_bytes_max;
+  p->roster.batch_bytes_max = p->options.batch_bytes_max;
+  /* With storage it is drawn once, and given back. */
+  while (!p->roster.durable && p->roster.incarnation == 0)
+    p->roster.incarnation = gr_random_next(&p->random);
   p->log_first = p->log_end = 1;
   p->storage.next = p->storage.next_slot = 1;
   p->storage.boundary_spacing = 1;
@@ -146,10 +165,34 @@ static void init(struct gr_paxos *p, gr_time now) {
   p->leader = p->transfer_to = GR_NOBODY;
   p->heartbeat_due = p->now;
   p->counters.size = sizeof(p->counters);
+  gr_slot_clear(&p->log);
   gr_slot_clear(&p->proposals);
   gr_slot_clear(&p->reported);
-  p->options.founders = NULL;                    /* the caller's */
-  if (!p->options.durable) gr_heartbeat_form(p); /* a group of one has met already */
+  if (p->options.founder_count > 0)
+    found(p);
+  else
+    gr_paxos_outside(p);
+  p->options.founders = NULL; /* the caller's */
+  /* A group of one has met already. */
+  if (!p->options.durable && p->roster.view != 0) gr_heartbeat_form(p);
+}
+
+void gr_paxos_again(struct gr_paxos *p) {
+  struct gr_paxos before = *p;
+  struct gr_carver carver = {.memory = (void *)p};
+  carve(&carver, &before.options);
+  p->options = before.options;
+  p->options.founder_count = 0;
+  p->options.applied = 0;
+  p->limits = before.limits;
+  p->allocator = before.allocator;
+  p->footprint = before.footprint;
+  p->trace = before.trace;
+  p->trace_context = before.trace_context;
+  p->random = before.random;
+  p->now = before.now;
+  p->counters = before.counters;
+  init(p);
 }
 
 int gr_paxos_new(gr_paxos **paxos, const gr_options *options,
@@ -170,7 +213,9 @@ int gr_paxos_new(gr_paxos **paxos, const gr_options *options,
   p->limits = gr_options_lane_limits(&checked);
   p->allocator = memory;
   p->footprint = size;
-  init(p, now);
+  p->random.state = checked.seed;
+  p->now = now > 0 ? now : 1; /* 0 means never */
+  init(p);
   *paxos = p;
   return GR_OK;
 }
@@ -215,7 +260,8 @@ static bool parts_size(const gr_slice *parts, size_t part_count, uint64_t *bytes
 static bool laggard_comes_closer(const struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_peer *peer = &p->peers[i];
-    if (i != p->self && peer->delivered + 1 == p->log_first && gr_peer_reachable(p, i) &&
+    if (i != p->self && gr_is_member(p, i) && peer->delivered + 1 == p->log_first &&
+        gr_peer_reachable(p, i) &&
         p->now - peer->delivered_rose < p->options.election_timeout_ns)
       return true;
   }
@@ -250,6 +296,7 @@ int gr_paxos_broadcast(gr_paxos *p, const gr_slice *parts, size_t part_count, gr
   if (gr_halted(p)) return GR_ERR_HALTED;
   if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
+  if (p->roster.view == 0 || !gr_is_member(p, p->self)) return GR_ERR_NOT_ONLINE;
   if (bytes > p->options.message_bytes_max) return GR_ERR_TOO_LARGE;
   if (!find_room(p, bytes)) {
     if (!p->refused_full || p->refused_bytes > bytes) p->refused_bytes = bytes;
@@ -269,7 +316,7 @@ int gr_paxos_broadcast(gr_paxos *p, const gr_slice *parts, size_t part_count, gr
 }
 
 bool gr_paxos_writable(gr_paxos *p) {
-  if (!p || gr_halted(p) || !p->refused_full) return false;
+  if (!p || gr_halted(p) || !p->refused_full || p->roster.view == 0) return false;
   /* Not before it is worth a turn, nor before what was refused would be taken. */
   if (p->unordered_bytes > p->options.unordered_bytes_max / 2) return false;
   if (!find_room(p, p->refused_bytes)) return false;
@@ -281,6 +328,8 @@ int gr_paxos_flush(gr_paxos *p) {
   if (!p) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
   if (!p->storage.resumed) return GR_ERR_STATE;
+  if (p->roster.view == 0) return GR_OK;
+  gr_view_compact(p);
   gr_learner_trim(p);
   if (p->lane_closed) {
     p->lane_closed = false;
@@ -289,7 +338,7 @@ int gr_paxos_flush(gr_paxos *p) {
     gr_learner_count(p);
   }
   struct gr_lane *lane = &p->lanes[p->self];
-  if (lane->held - lane->ordered < GR_BATCHES_UNORDERED_MAX)
+  if (gr_is_member(p, p->self) && lane->held - lane->ordered < GR_BATCHES_UNORDERED_MAX)
     gr_lane_close(lane, &p->roster, p->self);
   if (gr_produces(p)) p->counters.batches_closed = lane->held - lane->base;
   gr_proposer_propose(p);
@@ -303,6 +352,7 @@ int gr_paxos_poll(gr_paxos *p, gr_time now) {
   if (gr_halted(p)) return GR_ERR_HALTED;
   if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
+  if (p->roster.view == 0) return GR_OK;
   gr_heartbeat_poll(p);
   gr_election_poll(p);
   gr_candidate_poll(p);
@@ -312,9 +362,11 @@ int gr_paxos_poll(gr_paxos *p, gr_time now) {
 }
 
 gr_time gr_paxos_deadline(const gr_paxos *p) {
-  if (!p || gr_halted(p) || !p->storage.resumed) return GR_TIME_NEVER;
-  gr_time election =
-      p->formed && p->role != GR_ROLE_LEADER ? p->election_due : GR_TIME_NEVER;
+  if (!p || gr_halted(p) || !p->storage.resumed || p->roster.view == 0)
+    return GR_TIME_NEVER;
+  gr_time election = p->formed && p->role != GR_ROLE_LEADER && gr_votes(p)
+                         ? p->election_due
+                         : GR_TIME_NEVER;
   gr_time deadlines[] = {p->heartbeat_due, election, gr_candidate_deadline(p),
                          gr_proposer_deadline(p), gr_repair_deadline(p)};
   gr_time first = GR_TIME_NEVER;

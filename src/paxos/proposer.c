@@ -20,6 +20,7 @@ static void note_proposed(struct gr_paxos *p, gr_memberset lanes,
 static void propose(struct gr_paxos *p, gr_slot slot, const struct gr_cut *cut) {
   if (!gr_log_write(p, slot, p->promised, cut)) return;
   p->proposed = p->accepted = slot;
+  if (gr_is_config(cut)) p->changing = slot;
   note_proposed(p, cut->lanes, cut->marks);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_PROPOSE,
                               .ballot = p->promised,
@@ -54,7 +55,7 @@ void gr_proposer_begin(struct gr_paxos *p, gr_slot start) {
   begin_marks(p);
   for (gr_slot slot = start; slot < p->reported_end; slot++) {
     struct gr_cut cut;
-    gr_slot_cut(gr_slot_at(&p->reported, slot), p->roster.count, &cut);
+    gr_slot_cut(&p->reported, gr_slot_at(&p->reported, slot), p->roster.count, &cut);
     propose(p, slot, &cut);
     if (!GR_ENSURE(&p->halt, p->proposed == slot,
                    "I-LOG-2: the log has room for re-proposals"))
@@ -71,6 +72,7 @@ void gr_proposer_begin(struct gr_paxos *p, gr_slot start) {
 static bool mark_to_propose(const struct gr_paxos *p, uint32_t index,
                             struct gr_mark *mark) {
   const struct gr_lane *lane = &p->lanes[index];
+  if (!gr_is_member(p, index)) return false;
   if (p->proposed_boot[index] != lane->boot) return false; /* its end is proposed */
   *mark = (struct gr_mark){lane->boot, lane->held};
   if (lane->held > p->proposed_upto[index]) return true;
@@ -78,8 +80,19 @@ static bool mark_to_propose(const struct gr_paxos *p, uint32_t index,
   return mark->boot > lane->boot;
 }
 
-void gr_proposer_propose(struct gr_paxos *p) {
-  if (p->role != GR_ROLE_LEADER) return;
+/* What it is asked to change comes behind all that is held. */
+static void propose_change(struct gr_paxos *p) {
+  if (p->wanted.kind == 0) return;
+  struct gr_cut value = {.config = p->wanted};
+  gr_slot slot = p->proposed + 1;
+  propose(p, slot, &value);
+  if (p->proposed != slot) return;
+  p->wanted.kind = 0;
+  p->counters.changes_proposed++;
+  gr_learner_count(p);
+}
+
+static void propose_cut(struct gr_paxos *p) {
   if (p->proposed - p->chosen >= p->options.slots_in_flight_max) return;
   struct gr_cut cut = {.lanes = 0};
   for (uint32_t i = 0; i < p->roster.count; i++)
@@ -90,6 +103,12 @@ void gr_proposer_propose(struct gr_paxos *p) {
   if (p->proposed != slot) return; /* no room in the log until more is delivered */
   p->counters.slots_proposed++;
   gr_learner_count(p);
+}
+
+void gr_proposer_propose(struct gr_paxos *p) {
+  if (p->role != GR_ROLE_LEADER || p->changing != 0) return; /* R3 */
+  propose_cut(p);
+  propose_change(p);
 }
 
 /* The first slot that this member has neither acknowledged nor can fetch as chosen. */
@@ -104,7 +123,9 @@ void gr_proposer_poll(struct gr_paxos *p) {
   if (p->role != GR_ROLE_LEADER) return;
   for (uint32_t i = 0; i < p->roster.count; i++) {
     struct gr_peer *peer = &p->peers[i];
-    if (i == p->self || peer->accept_next <= first_unacknowledged(p, peer)) continue;
+    if (i == p->self || !gr_is_member(p, i) || peer->awaited ||
+        peer->accept_next <= first_unacknowledged(p, peer))
+      continue;
     if (p->now < peer->accept_retry) continue;
     peer->accept_next = first_unacknowledged(p, peer);
     peer->accept_retry = p->now + gr_retry_timeout(p, i);
@@ -117,7 +138,9 @@ gr_time gr_proposer_deadline(const struct gr_paxos *p) {
   if (p->role != GR_ROLE_LEADER) return deadline;
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_peer *peer = &p->peers[i];
-    if (i == p->self || peer->accept_next <= first_unacknowledged(p, peer)) continue;
+    if (i == p->self || !gr_is_member(p, i) || peer->awaited ||
+        peer->accept_next <= first_unacknowledged(p, peer))
+      continue;
     if (peer->accept_retry < deadline) deadline = peer->accept_retry;
   }
   return deadline;

@@ -14,9 +14,9 @@ static int receive_data(struct gr_paxos *p, uint32_t from, struct gr_reader *bod
   return error;
 }
 
-/* What only the owner of a ballot may say. */
+/* What only the owner of a ballot may say, and only in the ballot's view. */
 static bool owns(const struct gr_paxos *p, uint32_t from, gr_ballot ballot) {
-  return ballot.member == p->peers[from].id;
+  return ballot.member == p->peers[from].id && ballot.view == p->roster.view;
 }
 
 static int receive_accept(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
@@ -29,7 +29,8 @@ static int receive_accept(struct gr_paxos *p, uint32_t from, struct gr_reader *b
 
 static int receive_accepted(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_accepted accepted;
-  if (!gr_accepted_decode(body, &p->roster, &accepted)) return GR_ERR_MALFORMED;
+  if (!gr_accepted_decode(body, &accepted) || accepted.promised.view != p->roster.view)
+    return GR_ERR_MALFORMED;
   gr_marks_report(p, from, accepted.promised, accepted.accepted, accepted.chosen,
                   accepted.delivered);
   gr_acceptor_leader_knows(p, from, accepted.promised, accepted.chosen);
@@ -39,7 +40,7 @@ static int receive_accepted(struct gr_paxos *p, uint32_t from, struct gr_reader 
 
 static int receive_prevote(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_prevote prevote;
-  if (!gr_prevote_decode(body, &p->roster, &prevote) || !owns(p, from, prevote.ballot))
+  if (!gr_prevote_decode(body, &prevote) || !owns(p, from, prevote.ballot))
     return GR_ERR_MALFORMED;
   gr_election_receive_prevote(p, from, &prevote);
   return GR_OK;
@@ -48,14 +49,14 @@ static int receive_prevote(struct gr_paxos *p, uint32_t from, struct gr_reader *
 static int receive_prevote_answer(struct gr_paxos *p, uint32_t from,
                                   struct gr_reader *body) {
   struct gr_prevote_answer answer;
-  if (!gr_prevote_answer_decode(body, &p->roster, &answer)) return GR_ERR_MALFORMED;
+  if (!gr_prevote_answer_decode(body, &answer)) return GR_ERR_MALFORMED;
   gr_election_receive_answer(p, from, &answer);
   return GR_OK;
 }
 
 static int receive_prepare(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_prepare prepare;
-  if (!gr_prepare_decode(body, &p->roster, &prepare) || !owns(p, from, prepare.ballot))
+  if (!gr_prepare_decode(body, &prepare) || !owns(p, from, prepare.ballot))
     return GR_ERR_MALFORMED;
   gr_acceptor_receive_prepare(p, from, &prepare);
   return GR_OK;
@@ -63,7 +64,7 @@ static int receive_prepare(struct gr_paxos *p, uint32_t from, struct gr_reader *
 
 static int receive_promise(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_promise promise;
-  if (!gr_promise_decode(body, &p->roster, &promise) ||
+  if (!gr_promise_decode(body, &promise) ||
       !gr_log_values_check(*body, &p->roster, promise.count, promise.ballot))
     return GR_ERR_MALFORMED;
   gr_candidate_receive(p, from, &promise, body);
@@ -87,16 +88,17 @@ static int receive_fetch_log(struct gr_paxos *p, uint32_t from, struct gr_reader
 static int receive_log(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_log_run run;
   const gr_ballot highest = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
-  if (!gr_log_run_decode(body, &run) ||
-      !gr_log_values_check(*body, &p->roster, run.count, highest))
-    return GR_ERR_MALFORMED;
+  if (!gr_log_run_decode(body, &run)) return GR_ERR_MALFORMED;
+  /* What is known already may name members that are not any more. */
+  if (!gr_log_values_check(*body, &p->roster, run.count, highest))
+    return run.from <= p->chosen ? GR_ERR_STALE : GR_ERR_MALFORMED;
   gr_repair_receive_log(p, from, &run, body);
   return GR_OK;
 }
 
 static int receive_transfer(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   gr_ballot ballot;
-  if (!gr_transfer_decode(body, &p->roster, &ballot) || !owns(p, from, ballot))
+  if (!gr_transfer_decode(body, &ballot) || !owns(p, from, ballot))
     return GR_ERR_MALFORMED;
   gr_election_receive_transfer(p, from, ballot);
   return GR_OK;
@@ -132,6 +134,55 @@ static receiver *receiver_of(enum gr_frame_type type) {
   return NULL;
 }
 
+/* Frames of an election, or a term, that belong to one view. */
+static bool of_one_view(enum gr_frame_type type) {
+  switch (type) {
+  case GR_FRAME_ACCEPT:
+  case GR_FRAME_ACCEPTED:
+  case GR_FRAME_PREVOTE:
+  case GR_FRAME_PREVOTE_ANSWER:
+  case GR_FRAME_PREPARE:
+  case GR_FRAME_PROMISE:
+  case GR_FRAME_TRANSFER:
+    return true;
+  case GR_FRAME_HEARTBEAT:
+  case GR_FRAME_DATA:
+  case GR_FRAME_FETCH_DATA:
+  case GR_FRAME_FETCH_LOG:
+  case GR_FRAME_LOG:
+    return false;
+  }
+  return false;
+}
+
+/* A candidate of the next view says that the present one has ended: where its change was
+ * chosen in a ballot that we follow, that tells us too (R5). It is answered there. */
+static int receive_early_prepare(struct gr_paxos *p, uint32_t from,
+                                 struct gr_reader *body) {
+  struct gr_peer *peer = &p->peers[from];
+  struct gr_prepare prepare;
+  if (!gr_prepare_decode(body, &prepare) || prepare.ballot.member != peer->id ||
+      (prepare.ended.round > 0 && prepare.ended.member != peer->id))
+    return GR_ERR_MALFORMED;
+  peer->prepare = prepare;
+  if (peer->chosen < prepare.from - 1) peer->chosen = prepare.from - 1;
+  gr_acceptor_leader_knows(p, from, prepare.ended, prepare.from - 1);
+  gr_learner_count(p);
+  return GR_OK;
+}
+
+/* A frame of another view than ours. Who is behind learns so from our heartbeat. */
+static int receive_other_view(struct gr_paxos *p, uint32_t from,
+                              const struct gr_frame_header *header,
+                              struct gr_reader *body) {
+  struct gr_peer *peer = &p->peers[from];
+  if (peer->view < header->view) peer->view = header->view;
+  if (header->view < p->roster.view) peer->due |= GR_DUE_HEARTBEAT;
+  if (header->type == GR_FRAME_PREPARE && header->view == p->roster.view + 1)
+    return receive_early_prepare(p, from, body);
+  return GR_ERR_STALE;
+}
+
 static int receive_heartbeat(struct gr_paxos *p, uint32_t from,
                              const struct gr_frame_header *header,
                              struct gr_reader *body) {
@@ -144,7 +195,8 @@ static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
   struct gr_reader reader = gr_reader_of(frame.data, frame.size);
   struct gr_frame_header header;
   uint32_t index = gr_roster_index(&p->roster, from);
-  if (index == p->roster.count || index == p->self) return GR_ERR_FOREIGN;
+  if (p->roster.view == 0 || index == p->roster.count || index == p->self)
+    return GR_ERR_FOREIGN;
   int error = gr_frame_open(&reader, &p->roster, &header);
   if (error != GR_OK) return error;
   if (header.type == GR_FRAME_HEARTBEAT)
@@ -154,7 +206,12 @@ static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
    */
   if (!p->formed || peer->incarnation != header.incarnation || peer->boot != header.boot)
     return GR_ERR_STALE;
-  error = receiver_of(header.type)(p, index, &reader);
+  if (of_one_view(header.type) && header.view != p->roster.view)
+    error = receive_other_view(p, index, &header, &reader);
+  else if (of_one_view(header.type) && !gr_is_member(p, index))
+    error = GR_ERR_STALE;
+  else
+    error = receiver_of(header.type)(p, index, &reader);
   if (error == GR_OK) peer->heard = p->now;
   return error;
 }

@@ -39,40 +39,49 @@ static int done(const struct gr_reader *reader, bool well_formed) {
 
 /* ---- bodies ---- */
 
-void gr_view_record_encode(struct gr_writer *writer, const struct gr_roster *roster,
-                           gr_member_id self, const struct gr_view_record *view) {
-  gr_write_u64(writer, roster->tag);
-  gr_write_u64(writer, roster->view);
-  gr_write_u64(writer, self);
+void gr_view_record_encode(struct gr_writer *writer, uint64_t group,
+                           const struct gr_view_record *view) {
+  gr_write_u64(writer, group);
+  gr_write_u64(writer, view->epoch.count);
+  gr_write_u64(writer, view->epoch.random);
+  gr_write_u64(writer, view->self);
+  gr_write_u64(writer, view->incarnation);
   gr_write_u8(writer, view->formed);
-  gr_write_u8(writer, (uint8_t)roster->count);
-  for (uint32_t i = 0; i < roster->count; i++)
-    gr_write_u64(writer, view->incarnations[i]);
+  if (view->self != 0) gr_seats_encode(writer, &view->seats);
 }
 
-static int view_read(struct gr_reader *reader, const struct gr_roster *roster,
-                     gr_member_id self, struct gr_view_record *view) {
-  bool ours = gr_read_u64(reader) == roster->tag;
-  ours = gr_read_u64(reader) == roster->view && ours;
-  ours = gr_read_u64(reader) == self && ours;
+/* Those who have met know each other; before that a member knows at least itself. */
+static bool seats_known(const struct gr_view_record *view) {
+  for (uint32_t i = 0; i < view->seats.count; i++)
+    if (view->formed && view->seats.seats[i].incarnation == 0) return false;
+  return true;
+}
+
+static int view_read(struct gr_reader *reader, uint64_t group,
+                     struct gr_view_record *view) {
+  bool ours = gr_read_u64(reader) == group;
+  view->epoch.count = gr_read_u64(reader);
+  view->epoch.random = gr_read_u64(reader);
+  view->self = gr_read_u64(reader);
+  view->incarnation = gr_read_u64(reader);
+  uint8_t formed = gr_read_u8(reader);
   if (reader->bad) return GR_ERR_MALFORMED;
   if (!ours) return GR_ERR_FOREIGN;
-  uint8_t formed = gr_read_u8(reader);
   view->formed = formed == 1;
-  if (formed > 1 || gr_read_u8(reader) != roster->count) return GR_ERR_MALFORMED;
-  bool known = true;
-  for (uint32_t i = 0; i < roster->count; i++) {
-    view->incarnations[i] = gr_read_u64(reader);
-    bool must_be = view->formed || roster->ids[i] == self;
-    known = known && (view->incarnations[i] != 0 || !must_be);
-  }
-  return reader->bad || !known ? GR_ERR_MALFORMED : GR_OK;
+  view->seats.number = 0;
+  view->seats.count = 0;
+  if (formed > 1) return GR_ERR_MALFORMED;
+  if (view->self == 0) return GR_OK;
+  if (view->incarnation == 0 || !gr_seats_decode(reader, &view->seats) ||
+      !seats_known(view))
+    return GR_ERR_MALFORMED;
+  return GR_OK;
 }
 
-int gr_view_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                          gr_member_id self, struct gr_view_record *view) {
-  int error = view_read(reader, roster, self, view);
-  return error == GR_OK ? done(reader, true) : error;
+int gr_view_record_decode(struct gr_reader *reader, uint64_t group,
+                          struct gr_view_record *view) {
+  int error = view_read(reader, group, view);
+  return error == GR_OK ? done(reader, view->self != 0) : error;
 }
 
 void gr_boot_record_encode(struct gr_writer *writer, uint64_t boot) {
@@ -87,9 +96,8 @@ void gr_promise_record_encode(struct gr_writer *writer, gr_ballot promised) {
   gr_ballot_encode(writer, promised);
 }
 
-int gr_promise_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                             gr_ballot *promised) {
-  return done(reader, gr_ballot_decode(reader, roster, promised));
+int gr_promise_record_decode(struct gr_reader *reader, gr_ballot *promised) {
+  return done(reader, gr_ballot_decode(reader, promised));
 }
 
 void gr_accept_record_encode(struct gr_writer *writer, const struct gr_roster *roster,
@@ -124,15 +132,16 @@ int gr_marks_record_decode(struct gr_reader *reader, struct gr_marks_record *mar
                           marks->forgotten <= marks->chosen);
 }
 
-void gr_state_record_encode(struct gr_writer *writer, const struct gr_roster *roster,
-                            gr_member_id self, const struct gr_state_record *state) {
-  gr_view_record_encode(writer, roster, self, &state->view);
+void gr_state_record_encode(struct gr_writer *writer, uint64_t group,
+                            const struct gr_state_record *state) {
+  gr_view_record_encode(writer, group, &state->view);
   gr_write_u64(writer, state->first);
   gr_write_u64(writer, state->boot);
   gr_ballot_encode(writer, state->promised);
   gr_write_u64(writer, state->slot);
   gr_write_u64(writer, state->seqno);
-  for (uint32_t i = 0; i < roster->count; i++) {
+  gr_write_u64(writer, state->digest);
+  for (uint32_t i = 0; i < state->view.seats.count; i++) {
     gr_write_u64(writer, state->lanes[i].boot);
     gr_write_u64(writer, state->lanes[i].ordered);
     gr_write_u64(writer, state->lanes[i].first);
@@ -149,15 +158,15 @@ static bool lane_state_decode(struct gr_reader *reader, const struct gr_roster *
 }
 
 int gr_state_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                           gr_member_id self, struct gr_state_record *state) {
-  int error = view_read(reader, roster, self, &state->view);
+                           uint64_t group, struct gr_state_record *state) {
+  int error = view_read(reader, group, &state->view);
   if (error != GR_OK) return error;
-  bool good = gr_count_decode(reader, &state->first) && state->first > 0 &&
-              gr_count_decode(reader, &state->boot) && state->boot > 0 &&
-              gr_ballot_or_none_decode(reader, roster, &state->promised) &&
-              gr_count_decode(reader, &state->slot) &&
-              gr_count_decode(reader, &state->seqno);
-  for (uint32_t i = 0; good && i < roster->count; i++)
+  bool good =
+      gr_count_decode(reader, &state->first) && gr_count_decode(reader, &state->boot) &&
+      gr_ballot_or_none_decode(reader, &state->promised) &&
+      gr_count_decode(reader, &state->slot) && gr_count_decode(reader, &state->seqno);
+  state->digest = gr_read_u64(reader);
+  for (uint32_t i = 0; good && i < state->view.seats.count; i++)
     good = lane_state_decode(reader, roster, &state->lanes[i]);
-  return done(reader, good);
+  return done(reader, good && state->promised.view == state->view.seats.number);
 }

@@ -12,11 +12,13 @@
 #define GR_PAXOS_RECORD_H
 
 #include "paxos/frame.h"
+#include "paxos/seats.h"
 
 enum gr_record_type {
-  GR_RECORD_STATE = 1,   /* what trim() is given: all that the records before it said */
-  GR_RECORD_VIEW = 2,    /* who this member is, and who the others are */
-  GR_RECORD_BOOT = 3,    /* this member was started once more */
+  GR_RECORD_STATE = 1, /* a position: all that the records before it said; what trim() is
+                          given, and where a member begins that came in from outside */
+  GR_RECORD_VIEW = 2,  /* who this member is, and who the others are */
+  GR_RECORD_BOOT = 3,  /* this member was started once more */
   GR_RECORD_PROMISE = 4, /* a ballot was promised */
   GR_RECORD_BATCH = 5,   /* a batch that an ACCEPT behind it names */
   GR_RECORD_ACCEPT = 6,  /* a slot's value, accepted or learned */
@@ -26,11 +28,20 @@ enum gr_record_type {
 #define GR_RECORD_VERSION 1
 #define GR_RECORD_HEADER_BYTES 8
 
-/* Whom this member has met. */
+/* Which life of the group it is: begun by its founders, or forced since. Members of
+ * another one are refused. */
+struct gr_epoch {
+  uint64_t count;
+  uint64_t random;
+};
+
+/* Who this member is, and who the others are. */
 struct gr_view_record {
-  bool formed; /* all founders have: I-MEET-1 */
-  uint64_t
-      incarnations[GR_MEMBERS_MAX]; /* of each member, the own one too; 0: not known */
+  struct gr_epoch epoch;
+  gr_member_id self;    /* 0: in no group */
+  uint64_t incarnation; /* of this member */
+  bool formed;          /* all founders have met: I-MEET-1 */
+  struct gr_seats seats;
 };
 
 struct gr_accept_record {
@@ -60,7 +71,8 @@ struct gr_state_record {
   gr_ballot promised;
   gr_slot slot; /* delivered up to here */
   gr_seqno seqno;
-  struct gr_lane_state lanes[GR_MEMBERS_MAX];
+  uint64_t digest;
+  struct gr_lane_state lanes[GR_MEMBERS_MAX]; /* by seat */
 };
 
 /* Begins a record; the body follows in the same writer, then gr_record_end(). */
@@ -74,15 +86,15 @@ int gr_record_open(struct gr_reader *reader, enum gr_record_type *type);
 /* ---- bodies. Decoders: GR_OK, GR_ERR_MALFORMED, and GR_ERR_FOREIGN where they name the
  * group. ---- */
 
-void gr_view_record_encode(struct gr_writer *writer, const struct gr_roster *roster,
-                           gr_member_id self, const struct gr_view_record *view);
-int gr_view_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                          gr_member_id self, struct gr_view_record *view);
+void gr_view_record_encode(struct gr_writer *writer, uint64_t group,
+                           const struct gr_view_record *view);
+/* `group` names the group and the limits that must be equal. */
+int gr_view_record_decode(struct gr_reader *reader, uint64_t group,
+                          struct gr_view_record *view);
 void gr_boot_record_encode(struct gr_writer *writer, uint64_t boot);
 int gr_boot_record_decode(struct gr_reader *reader, uint64_t *boot);
 void gr_promise_record_encode(struct gr_writer *writer, gr_ballot promised);
-int gr_promise_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                             gr_ballot *promised);
+int gr_promise_record_decode(struct gr_reader *reader, gr_ballot *promised);
 void gr_accept_record_encode(struct gr_writer *writer, const struct gr_roster *roster,
                              const struct gr_accept_record *accept);
 int gr_accept_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
@@ -90,9 +102,9 @@ int gr_accept_record_decode(struct gr_reader *reader, const struct gr_roster *ro
 void gr_marks_record_encode(struct gr_writer *writer,
                             const struct gr_marks_record *marks);
 int gr_marks_record_decode(struct gr_reader *reader, struct gr_marks_record *marks);
-void gr_state_record_encode(struct gr_writer *writer, const struct gr_roster *roster,
-                            gr_member_id self, const struct gr_state_record *state);
+void gr_state_record_encode(struct gr_writer *writer, uint64_t group,
+                            const struct gr_state_record *state);
 int gr_state_record_decode(struct gr_reader *reader, const struct gr_roster *roster,
-                           gr_member_id self, struct gr_state_record *state);
+                           uint64_t group, struct gr_state_record *state);
 
 #endif

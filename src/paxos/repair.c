@@ -9,7 +9,7 @@
 
 /* Who may be asked, in turn. */
 struct candidates {
-  uint32_t list[GR_MEMBERS_MAX];
+  uint32_t list[GR_PLACES_MAX];
   uint32_t count;
 };
 

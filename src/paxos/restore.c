@@ -13,20 +13,25 @@
  */
 #include "paxos/engine.h"
 
-static bool is_me(const struct gr_paxos *p, uint32_t index) {
-  return index == p->self;
-}
-
 /* ---- what the records say ---- */
 
-static void take_view(struct gr_paxos *p, const struct gr_view_record *view) {
-  p->roster.incarnation = view->incarnations[p->self];
+/* Whose storage it is. The first life of a group is named by its founders. */
+static int check_view(const struct gr_paxos *p, const struct gr_view_record *view) {
+  bool founder = p->options.founder_count > 0;
+  if (view->self != 0 && p->options.self != 0 && view->self != p->options.self)
+    return GR_ERR_FOREIGN;
+  if (founder && view->self != 0 && view->epoch.count == 1 && p->founders != 0 &&
+      view->epoch.random != p->founders)
+    return GR_ERR_FOREIGN;
+  return view->seats.count <= p->options.members_max ? GR_OK : GR_ERR_FOREIGN;
+}
+
+void gr_view_take(struct gr_paxos *p, const struct gr_view_record *view) {
+  gr_view_epoch(p, view->epoch);
+  gr_view_begin(p, &view->seats, view->self);
+  p->roster.incarnation = view->incarnation;
   p->met = view->formed;
-  for (uint32_t i = 0; view->formed && i < p->roster.count; i++) {
-    if (is_me(p, i)) continue;
-    p->peers[i].incarnation = view->incarnations[i];
-    p->peers[i].confirmed = true;
-  }
+  for (uint32_t i = 0; i < p->roster.count; i++) p->peers[i].confirmed = view->formed;
 }
 
 static void take_promise(struct gr_paxos *p, gr_ballot ballot) {
@@ -36,8 +41,9 @@ static void take_promise(struct gr_paxos *p, gr_ballot ballot) {
 
 static int restore_view(struct gr_paxos *p, struct gr_reader *body) {
   struct gr_view_record view;
-  int error = gr_view_record_decode(body, &p->roster, p->roster.ids[p->self], &view);
-  if (error == GR_OK && !p->met) take_view(p, &view); /* the state may be newer */
+  int error = gr_view_record_decode(body, p->group, &view);
+  if (error == GR_OK) error = check_view(p, &view);
+  if (error == GR_OK && !p->met) gr_view_take(p, &view); /* the state may be newer */
   return error;
 }
 
@@ -51,9 +57,11 @@ static int restore_boot(struct gr_paxos *p, struct gr_reader *body) {
 
 static int restore_promise(struct gr_paxos *p, struct gr_reader *body) {
   gr_ballot ballot;
-  int error = gr_promise_record_decode(body, &p->roster, &ballot);
-  if (error == GR_OK) take_promise(p, ballot);
-  return error;
+  int error = gr_promise_record_decode(body, &ballot);
+  if (error != GR_OK) return error;
+  if (ballot.view > p->roster.view) return GR_ERR_MALFORMED;
+  if (ballot.view == p->roster.view) take_promise(p, ballot);
+  return GR_OK;
 }
 
 /* Batches come in another order than in life, and may fill blocks less well. What others
@@ -74,13 +82,14 @@ static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
   int error = gr_batch_open(body, &p->roster, &batch);
   if (error != GR_OK) return error;
   struct gr_lane *lane = &p->lanes[batch.lane];
-  if (batch.boot < lane->boot) return GR_OK;
+  if (batch.boot < lane->boot || p->peers[batch.lane].removed != 0) return GR_OK;
   if (batch.boot > lane->boot) return GR_ERR_MALFORMED; /* I-STO-2 */
   enum gr_keep kept = keep(p, lane, &batch);
   if (kept == GR_KEEP_NO_ROOM)
     return batch.seq == lane->held + 1 ? GR_ERR_NO_MEMORY : GR_OK;
   /* Of a run that was given once more a crash may have left the beginning only: the first
-   * record of a batch, which stands in order with those around it, is the one that counts. */
+   * record of a batch, which stands in order with those around it, is the one that
+   * counts. */
   if (kept == GR_KEEP_REPEAT) return GR_OK;
   gr_lane_place(lane, batch.seq)->ticket = ticket;
   uint64_t held = lane->held;
@@ -101,11 +110,16 @@ static int restore_accept(struct gr_paxos *p, gr_ticket ticket, struct gr_reader
   struct gr_accept_record accept;
   int error = gr_accept_record_decode(body, &p->roster, &accept);
   if (error != GR_OK) return error;
-  if (gr_ballot_compare(accept.ballot, p->promised) > 0) return GR_ERR_MALFORMED;
   if (accept.slot <= p->chosen) return GR_OK;
+  if (gr_ballot_compare(accept.ballot, p->promised) > 0 ||
+      accept.ballot.view != p->roster.view)
+    return GR_ERR_MALFORMED;
   if (!log_reach(p, accept.slot)) return GR_ERR_NO_MEMORY;
-  gr_slot_set(&p->log, accept.slot, accept.ballot, &accept.cut, p->roster.count);
+  if (!gr_slot_set(&p->log, accept.slot, accept.ballot, &accept.cut, p->roster.count,
+                   p->log_first, p->log_end))
+    return GR_ERR_NO_MEMORY;
   gr_slot_at(&p->log, accept.slot)->ticket = ticket;
+  if (gr_is_config(&accept.cut)) p->log_end = accept.slot + 1; /* R3 */
   return GR_OK;
 }
 
@@ -125,22 +139,35 @@ static int restore_marks(struct gr_paxos *p, struct gr_reader *body) {
   return GR_OK;
 }
 
-static int restore_state(struct gr_paxos *p, struct gr_reader *body) {
+void gr_view_take_position(struct gr_paxos *p, const struct gr_state_record *state) {
+  gr_view_take(p, &state->view);
+  p->chosen = p->delivered = p->stable = state->slot;
+  p->log_first = p->log_end = state->slot + 1;
+  p->storage.checkpoint = state->slot;
+  p->seqno = state->seqno;
+  p->digest = state->digest;
+  for (uint32_t i = 0; i < state->view.seats.count; i++)
+    gr_lane_rebase(&p->lanes[i], state->lanes[i].boot, state->lanes[i].first,
+                   state->lanes[i].ordered, state->lanes[i].messages);
+}
+
+/* With a ticket it is the position with which this member came in from outside. */
+static int restore_state(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
   struct gr_state_record state;
-  int error = gr_state_record_decode(body, &p->roster, p->roster.ids[p->self], &state);
+  int error = gr_state_record_decode(body, &p->roster, p->group, &state);
+  if (error == GR_OK) error = check_view(p, &state.view);
   if (error != GR_OK) return error;
-  if (p->options.applied < state.seqno) return GR_ERR_OUTDATED;
-  take_view(p, &state.view);
-  take_promise(p, state.promised);
+  if (state.first == 0 || state.boot == 0 || state.first > GR_TICKET_NONE / 2)
+    return GR_ERR_MALFORMED;
   p->roster.boot = state.boot;
-  p->chosen = p->delivered = p->stable = state.slot;
-  p->log_first = p->log_end = state.slot + 1;
-  p->seqno = state.seqno;
-  for (uint32_t i = 0; i < p->roster.count; i++)
-    gr_lane_rebase(&p->lanes[i], state.lanes[i].boot, state.lanes[i].first,
-                   state.lanes[i].ordered, state.lanes[i].messages);
-  p->storage.state_first = state.first;
-  p->storage.checkpoint = state.slot;
+  p->storage.state_first = ticket == 0 ? state.first : p->storage.state_first;
+  if (state.view.self == 0) {
+    gr_paxos_outside(p);
+    return GR_OK;
+  }
+  if (p->options.applied < state.seqno) return GR_ERR_OUTDATED;
+  gr_view_take_position(p, &state);
+  take_promise(p, state.promised);
   p->storage.applied = state.seqno;
   return GR_OK;
 }
@@ -151,8 +178,9 @@ static int restore_state(struct gr_paxos *p, struct gr_reader *body) {
 static int check_ticket(const struct gr_paxos *p, gr_ticket ticket,
                         enum gr_record_type type) {
   const struct gr_storage *storage = &p->storage;
-  if ((ticket == 0) != (type == GR_RECORD_STATE)) return GR_ERR_MALFORMED;
+  if (ticket == 0 && type != GR_RECORD_STATE) return GR_ERR_MALFORMED;
   if (ticket == 0) return storage->restoring ? GR_ERR_MALFORMED : GR_OK;
+  if (type == GR_RECORD_STATE && p->met) return GR_ERR_MALFORMED;
   if (storage->restored != 0)
     return ticket == storage->restored + 1 ? GR_OK : GR_ERR_MALFORMED;
   gr_ticket latest = storage->state_first != 0 ? storage->state_first : 1;
@@ -172,7 +200,7 @@ static int restore(struct gr_paxos *p, gr_ticket ticket, gr_slice record) {
   gr_learner_forget(p, p->storage.restored_forgotten + 1);
   switch (type) {
   case GR_RECORD_STATE:
-    return restore_state(p, &reader);
+    return restore_state(p, ticket, &reader);
   case GR_RECORD_VIEW:
     return restore_view(p, &reader);
   case GR_RECORD_BOOT:
@@ -206,6 +234,7 @@ int gr_paxos_restore(gr_paxos *p, gr_ticket ticket, gr_slice record) {
 static bool log_complete(const struct gr_paxos *p) {
   for (gr_slot slot = p->log_first; slot < p->log_end; slot++)
     if (gr_slot_at(&p->log, slot)->slot != slot) return false;
+  if (p->roster.view == 0) return true;
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (p->lanes[i].held < p->lanes[i].ordered) return false;
   /* Marks are given behind the values, and those behind their batches. */
@@ -219,12 +248,13 @@ static bool log_complete(const struct gr_paxos *p) {
  */
 static void resume_storage(struct gr_paxos *p) {
   struct gr_storage *storage = &p->storage;
+  bool outside = p->roster.view == 0;
   bool first = p->roster.incarnation == 0;
   storage->next = storage->restored + 1;
   if (storage->next < storage->state_first) storage->next = storage->state_first;
   storage->synced = storage->next - 1;
-  storage->view_due = first;
-  storage->boot_due = true;
+  storage->view_due = first && !outside;
+  storage->boot_due = !outside;
   storage->boot_ticket = storage->formed_ticket = GR_TICKET_NONE;
   storage->marks = (struct gr_marks_record){p->chosen, p->log_first - 1, 0};
   storage->settled = storage->settling = p->chosen;
@@ -236,7 +266,7 @@ static void resume_storage(struct gr_paxos *p) {
 static void resume_lanes(struct gr_paxos *p) {
   for (gr_slot slot = p->delivered + 1; slot < p->log_end; slot++) {
     struct gr_cut cut;
-    gr_slot_cut(gr_slot_at(&p->log, slot), p->roster.count, &cut);
+    gr_slot_cut(&p->log, gr_slot_at(&p->log, slot), p->roster.count, &cut);
     gr_cut_want(p, &cut, GR_NOBODY);
   }
 }
@@ -263,7 +293,7 @@ int gr_paxos_resume(gr_paxos *p, gr_time now) {
                               .value = (int64_t)p->roster.boot});
   if (p->met)
     gr_heartbeat_begin(p);
-  else
+  else if (p->roster.view != 0)
     gr_heartbeat_form(p); /* a group of one has met already */
   return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
 }

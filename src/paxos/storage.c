@@ -40,7 +40,7 @@ gr_slot gr_storage_settled(const struct gr_paxos *p) {
  * that came too late for its proposal. */
 static void owe_accepted(struct gr_paxos *p) {
   if (p->role == GR_ROLE_LEADER || p->leader == GR_NOBODY ||
-      gr_memberset_size(p->voters) > 3)
+      gr_memberset_size(p->voters) > 3 || p->members != p->voters)
     gr_due_all(p, GR_DUE_ACCEPTED);
   else
     p->peers[p->leader].due |= GR_DUE_ACCEPTED;
@@ -191,12 +191,16 @@ static bool marks_needed(const struct gr_paxos *p, bool others_due) {
 
 static enum gr_record_type next_type(struct gr_paxos *p) {
   struct gr_storage *storage = &p->storage;
+  if (p->roster.view == 0) return 0; /* in no group: there is nothing to keep */
+  if (storage->state_due) return GR_RECORD_STATE;
   if (storage->view_due) return GR_RECORD_VIEW;
   if (storage->boot_due) return GR_RECORD_BOOT;
   bool promise_due = storage->promise_ticket == GR_TICKET_NONE;
   storage->slot = next_slot(p);
   if (marks_needed(p, promise_due || storage->slot != 0)) return GR_RECORD_MARKS;
-  if (promise_due) return GR_RECORD_PROMISE;
+  /* R10: nothing is promised in a view before all that comes before it is given. */
+  if (promise_due && storage->marks.chosen + 1 >= gr_view_seats(p)->first)
+    return GR_RECORD_PROMISE;
   if (next_again(p)) return GR_RECORD_BATCH;
   if (storage->slot == 0) return 0;
   storage->lane = lane_to_store(p, gr_slot_at(&p->log, storage->slot));
@@ -207,19 +211,19 @@ static enum gr_record_type next_type(struct gr_paxos *p) {
 
 /* ---- records ---- */
 
-void gr_storage_view(const struct gr_paxos *p, struct gr_view_record *view) {
+void gr_storage_view(const struct gr_paxos *p, uint64_t number,
+                     struct gr_view_record *view) {
+  view->epoch = p->epoch;
+  view->self = p->roster.ids[p->self];
+  view->incarnation = p->roster.incarnation;
   view->formed = p->met;
-  for (uint32_t i = 0; i < p->roster.count; i++) {
-    bool known = p->met && i != p->self;
-    view->incarnations[i] = known ? p->peers[i].incarnation : 0;
-  }
-  view->incarnations[p->self] = p->roster.incarnation;
+  view->seats = p->views[number % GR_VIEWS_KEPT];
 }
 
 static void encode_accept(const struct gr_paxos *p, struct gr_writer *writer) {
   const struct gr_slot_entry *entry = gr_slot_at(&p->log, p->storage.slot);
   struct gr_accept_record accept = {.slot = p->storage.slot, .ballot = entry->ballot};
-  gr_slot_cut(entry, p->roster.count, &accept.cut);
+  gr_slot_cut(&p->log, entry, p->roster.count, &accept.cut);
   gr_accept_record_encode(writer, &p->roster, &accept);
 }
 
@@ -228,8 +232,8 @@ static void encode_body(struct gr_paxos *p, struct gr_writer *writer) {
   struct gr_view_record view;
   switch (storage->offered) {
   case GR_RECORD_VIEW:
-    gr_storage_view(p, &view);
-    gr_view_record_encode(writer, &p->roster, p->roster.ids[p->self], &view);
+    gr_storage_view(p, p->roster.view, &view);
+    gr_view_record_encode(writer, p->group, &view);
     break;
   case GR_RECORD_BOOT:
     gr_boot_record_encode(writer, p->roster.boot);
@@ -245,9 +249,11 @@ static void encode_body(struct gr_paxos *p, struct gr_writer *writer) {
         (struct gr_marks_record){marked(p), p->log_first - 1, gr_learner_spare(p)};
     gr_marks_record_encode(writer, &storage->marking);
     break;
-  case GR_RECORD_BATCH:
   case GR_RECORD_STATE:
-    break; /* a batch is its own body; a state is no record of the log */
+    gr_checkpoint_encode_now(p, writer);
+    break;
+  case GR_RECORD_BATCH:
+    break; /* its own body */
   }
 }
 
@@ -321,6 +327,8 @@ void gr_paxos_recorded(gr_paxos *p) {
     marks_recorded(storage, ticket);
     break;
   case GR_RECORD_STATE:
+    storage->state_due = false;
+    storage->boot_ticket = ticket;
     break;
   }
   storage->offered = 0;

@@ -17,10 +17,12 @@ struct gr_told {
 /* A slot boundary from which a replay could begin. */
 struct gr_boundary {
   gr_slot slot;
+  uint64_t view; /* that slot + 1 belongs to */
   gr_seqno seqno;
+  uint64_t digest;
   gr_ticket first; /* of the records that such a replay needs */
   gr_ticket last;  /* of those given by then: to be durable before those before go */
-  struct gr_lane_state lanes[GR_MEMBERS_MAX];
+  struct gr_lane_state lanes[GR_MEMBERS_MAX]; /* by seat of the view */
 };
 
 #define GR_BOUNDARIES_MAX 64
@@ -31,6 +33,8 @@ struct gr_storage {
   gr_ticket synced; /* durable up to here; without storage: everything is */
 
   /* what has been given to storage, each with the ticket that says when it is durable */
+  bool state_due;   /* the position with which this member came in */
+  bool outside_due; /* everything is to be forgotten: it is in no group any more */
   bool view_due;
   gr_ticket formed_ticket; /* of the view in which all have met */
   bool boot_due;
