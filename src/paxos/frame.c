@@ -121,9 +121,9 @@ int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
   if (batch->size != left || !boot_fits(roster, batch->boot) || batch->seq == 0 ||
       batch->seq > GR_COUNT_MAX)
     return GR_ERR_MALFORMED;
-  if (batch->lane == roster->count) return GR_ERR_STALE; /* of another view's member */
   if (gr_load_u64(bytes + 32) != batch_checksum(bytes, batch->size))
     return GR_ERR_CORRUPT;
+  if (batch->lane == roster->count) return GR_ERR_STALE; /* of another view's member */
   return batch_entries_check(batch, roster->message_bytes_max) ? GR_OK : GR_ERR_MALFORMED;
 }
 

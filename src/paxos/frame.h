@@ -187,7 +187,8 @@ int gr_frame_open(struct gr_reader *reader, const struct gr_roster *roster,
 /* Writes a batch's header before its entries, which are in place already. */
 void gr_batch_seal(const struct gr_roster *roster, uint8_t *bytes, uint32_t size,
                    uint32_t lane, uint64_t seq, uint32_t messages);
-/* GR_OK, GR_ERR_MALFORMED, GR_ERR_CORRUPT. The bytes are not copied. */
+/* GR_OK, GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_STALE: of a member that is not known.
+ * The bytes are not copied. */
 int gr_batch_open(struct gr_reader *reader, const struct gr_roster *roster,
                   struct gr_batch *batch);
 

@@ -80,6 +80,7 @@ static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
 static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
   struct gr_batch batch;
   int error = gr_batch_open(body, &p->roster, &batch);
+  if (error == GR_ERR_STALE) return GR_OK; /* of a member that is not any more */
   if (error != GR_OK) return error;
   struct gr_lane *lane = &p->lanes[batch.lane];
   if (batch.boot < lane->boot || p->peers[batch.lane].removed != 0) return GR_OK;
@@ -108,9 +109,12 @@ static bool log_reach(struct gr_paxos *p, gr_slot slot) {
 
 static int restore_accept(struct gr_paxos *p, gr_ticket ticket, struct gr_reader *body) {
   struct gr_accept_record accept;
+  struct gr_reader head = *body;
+  gr_slot slot;
+  /* What is chosen already may name members that are not any more. */
+  if (gr_count_decode(&head, &slot) && slot <= p->chosen) return GR_OK;
   int error = gr_accept_record_decode(body, &p->roster, &accept);
   if (error != GR_OK) return error;
-  if (accept.slot <= p->chosen) return GR_OK;
   if (gr_ballot_compare(accept.ballot, p->promised) > 0 ||
       accept.ballot.view != p->roster.view)
     return GR_ERR_MALFORMED;
