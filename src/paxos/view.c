@@ -210,6 +210,7 @@ bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config) {
     p->voters |= gr_memberset_one(gr_roster_index(&p->roster, config->member));
   p->entered = *config;
   p->entered_due = true;
+  p->counters.views_entered++;
   p->storage.closed = p->delivered;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_VIEW,
                               .slot = next.first,
