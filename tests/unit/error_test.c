@@ -69,17 +69,23 @@ Test(error, codes_keep_their_values) {
   const struct {
     int code;
     int published;
-  } pins[] = {{GR_ERR_INVALID, -1},     {GR_ERR_STATE, -2},
-              {GR_ERR_REENTRANT, -3},   {GR_ERR_VERSION, -4},
-              {GR_ERR_TOO_LARGE, -5},   {GR_ERR_FULL, -20},
-              {GR_ERR_NOT_LEADER, -21}, {GR_ERR_UNREACHABLE, -22},
-              {GR_ERR_MALFORMED, -40},  {GR_ERR_CORRUPT, -41},
-              {GR_ERR_FOREIGN, -42},    {GR_ERR_PROTOCOL, -43},
-              {GR_ERR_STALE, -44},      {GR_ERR_NO_MEMORY, -60},
-              {GR_ERR_HOST, -61},       {GR_ERR_INVARIANT, -62},
-              {GR_ERR_BEHIND, -63},     {GR_ERR_REPLACED, -64},
-              {GR_ERR_HALTED, -65},     {GR_ERR_SYSTEM, -66},
-              {GR_ERR_STORAGE, -67},    {GR_ERR_OUTDATED, -68}};
+  } pins[] = {{GR_ERR_INVALID, -1},         {GR_ERR_STATE, -2},
+              {GR_ERR_REENTRANT, -3},       {GR_ERR_VERSION, -4},
+              {GR_ERR_TOO_LARGE, -5},       {GR_ERR_FULL, -20},
+              {GR_ERR_NOT_LEADER, -21},     {GR_ERR_UNREACHABLE, -22},
+              {GR_ERR_MALFORMED, -40},      {GR_ERR_CORRUPT, -41},
+              {GR_ERR_FOREIGN, -42},        {GR_ERR_PROTOCOL, -43},
+              {GR_ERR_STALE, -44},          {GR_ERR_NO_MEMORY, -60},
+              {GR_ERR_HOST, -61},           {GR_ERR_INVARIANT, -62},
+              {GR_ERR_BEHIND, -63},         {GR_ERR_REPLACED, -64},
+              {GR_ERR_HALTED, -65},         {GR_ERR_SYSTEM, -66},
+              {GR_ERR_STORAGE, -67},        {GR_ERR_OUTDATED, -68},
+              {GR_ERR_NO_QUORUM, -23},      {GR_ERR_BUSY, -24},
+              {GR_ERR_NOT_ONLINE, -25},     {GR_ERR_WRONG_GROUP, -80},
+              {GR_ERR_UUID_PRESENT, -81},   {GR_ERR_VERSION_TOO_LOW, -82},
+              {GR_ERR_GROUP_IS_FULL, -83},  {GR_ERR_LIMITS_DIFFER, -84},
+              {GR_ERR_NOT_AUTHORIZED, -85}, {GR_ERR_DIVERGED, -86},
+              {GR_ERR_REMOVED, -87},        {GR_ERR_TIMEOUT, -88}};
   for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
     cr_assert_eq(pins[i].code, pins[i].published);
   }

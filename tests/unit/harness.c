@@ -24,8 +24,10 @@ gr_options test_options(uint32_t members, uint32_t self) {
                       .fragment_bytes_max = TEST_FRAGMENT_MAX,
                       .batch_bytes_max = TEST_BATCH_MAX,
                       .unordered_bytes_max = TEST_UNORDERED_MAX,
-                      .cache_bytes_max = members * UINT64_C(512) * TEST_BATCH_MAX,
-                      .log_slots_max = 4096};
+                      .cache_bytes_max = (TEST_MEMBERS_MAX + GR_PLACES_SPARE) *
+                                         UINT64_C(512) * TEST_BATCH_MAX,
+                      .log_slots_max = 4096,
+                      .members_max = TEST_MEMBERS_MAX};
 }
 
 /* ---- allocator ---- */
@@ -127,7 +129,7 @@ gr_ballot rig_lead(struct rig *rig) {
   uint32_t peer = rig->self == 0 ? 1 : 0;
   struct gr_reader body = rig_body(rig, peer, GR_FRAME_PREVOTE);
   struct gr_prevote prevote;
-  cr_assert(gr_prevote_decode(&body, &rig->roster, &prevote));
+  cr_assert(gr_prevote_decode(&body, &prevote));
   for (uint32_t i = 0; i < rig->members; i++)
     if (i != rig->self) rig_grant(rig, i, &prevote);
   gr_status status = rig_status(rig);
@@ -253,7 +255,8 @@ struct gr_heartbeat rig_beat_of(const struct rig *rig) {
   struct gr_heartbeat heartbeat = {.formed = true,
                                    .promised = {.view = 1},
                                    .log_first = 1,
-                                   .echo = rig->now};
+                                   .echo = rig->now,
+                                   .named = gr_memberset_first(rig->members)};
   for (uint32_t i = 0; i < rig->members; i++)
     heartbeat.incarnations[i] = i == rig->self ? rig->incarnation : 7000 + i;
   for (uint32_t i = 0; i < rig->members; i++) heartbeat.held[i].boot = rig->boots[i];
@@ -302,7 +305,7 @@ int rig_accepted(struct rig *rig, uint32_t from, gr_ballot ballot, gr_slot accep
 
 int rig_prepare(struct rig *rig, gr_ballot ballot, gr_slot from) {
   uint32_t owner = owner_of(rig, ballot);
-  struct gr_prepare prepare = {ballot, from};
+  struct gr_prepare prepare = {ballot, from, {.view = 1}};
   struct gr_writer writer = rig_begin(rig, owner, GR_FRAME_PREPARE);
   gr_prepare_encode(&writer, &prepare);
   return rig_end(rig, owner, &writer);

@@ -10,15 +10,15 @@
 
 static uint32_t count_plainly(gr_memberset set) {
   uint32_t count = 0;
-  for (uint32_t index = 0; index < 32; index++) count += set >> index & 1;
+  for (uint32_t index = 0; index < 64; index++) count += (uint32_t)(set >> index & 1);
   return count;
 }
 
 Test(memberset, first_has_and_size_agree) {
-  for (uint32_t n = 0; n <= GR_MEMBERS_MAX; n++) {
+  for (uint32_t n = 0; n <= GR_PLACES_MAX; n++) {
     gr_memberset set = gr_memberset_first(n);
     cr_assert_eq(gr_memberset_size(set), n);
-    for (uint32_t index = 0; index < GR_MEMBERS_MAX; index++) {
+    for (uint32_t index = 0; index < GR_PLACES_MAX; index++) {
       cr_assert_eq(gr_memberset_has(set, index), index < n);
       cr_assert_eq((set & gr_memberset_one(index)) != 0, index < n);
     }
@@ -31,7 +31,7 @@ Test(memberset, majority_of_every_small_set) {
     gr_memberset voters = gr_memberset_first(n);
     for (gr_memberset set = 0; set <= voters; set++) {
       cr_assert_eq(gr_memberset_majority(set, voters), count_plainly(set) >= n / 2 + 1,
-                   "n %u, set %x", n, set);
+                   "n %u, set %lx", n, set);
     }
   }
 }
@@ -39,7 +39,7 @@ Test(memberset, majority_of_every_small_set) {
 /* Every number of members, for every group up to the largest; the members at random. */
 Test(memberset, majority_of_every_size) {
   struct gr_random random = {.state = 1};
-  for (uint32_t n = 1; n <= GR_MEMBERS_MAX; n++) {
+  for (uint32_t n = 1; n <= GR_PLACES_MAX; n++) {
     gr_memberset voters = gr_memberset_first(n);
     for (uint32_t size = 0; size <= n; size++) {
       for (int draw = 0; draw < 20; draw++) {
@@ -47,7 +47,7 @@ Test(memberset, majority_of_every_size) {
         while (count_plainly(set) < size) {
           set |= gr_memberset_one((uint32_t)gr_random_below(&random, n));
         }
-        cr_assert_eq(gr_memberset_majority(set, voters), size > n - size, "n %u, set %x",
+        cr_assert_eq(gr_memberset_majority(set, voters), size > n - size, "n %u, set %lx",
                      n, set);
       }
     }
@@ -57,13 +57,28 @@ Test(memberset, majority_of_every_size) {
 Test(memberset, only_voters_count) {
   struct gr_random random = {.state = 2};
   for (int draw = 0; draw < 100000; draw++) {
-    gr_memberset voters = (gr_memberset)gr_random_next(&random) >> 1;
-    gr_memberset set = (gr_memberset)gr_random_next(&random);
+    gr_memberset voters = gr_random_next(&random) & gr_memberset_first(GR_PLACES_MAX);
+    gr_memberset set = gr_random_next(&random);
     uint32_t inside = count_plainly(set & voters);
     cr_assert_eq(gr_memberset_majority(set, voters),
                  inside > count_plainly(voters) - inside);
   }
   cr_assert(!gr_memberset_majority(~(gr_memberset)0, 0), "nobody has no majority");
+}
+
+/* Those below stay where they are, those above move down, and nobody else comes. */
+Test(memberset, without_one_the_others_close_up) {
+  struct gr_random random = {.state = 4};
+  for (uint32_t gone = 0; gone < GR_PLACES_MAX; gone++) {
+    for (int draw = 0; draw < 100; draw++) {
+      gr_memberset set = gr_random_next(&random) & gr_memberset_first(GR_PLACES_MAX);
+      gr_memberset rest = gr_memberset_without(set, gone);
+      for (uint32_t i = 0; i + 1 < GR_PLACES_MAX; i++)
+        cr_assert_eq(gr_memberset_has(rest, i),
+                     gr_memberset_has(set, i < gone ? i : i + 1), "gone %u, %u", gone, i);
+      cr_assert_eq(rest >> (GR_PLACES_MAX - 1), 0);
+    }
+  }
 }
 
 Test(memberset, two_majorities_meet) {
@@ -91,9 +106,9 @@ static uint64_t majority_mark_plainly(const uint64_t *values, uint32_t count) {
 
 Test(memberset, majority_mark_of_every_size) {
   struct gr_random random = {.state = 3};
-  for (uint32_t n = 1; n <= GR_MEMBERS_MAX; n++) {
+  for (uint32_t n = 1; n <= GR_PLACES_MAX; n++) {
     for (int draw = 0; draw < 2000; draw++) {
-      uint64_t values[GR_MEMBERS_MAX];
+      uint64_t values[GR_PLACES_MAX];
       /* Few distinct values, so that ties are common; now and then the whole range. */
       uint64_t bound = draw % 4 == 0 ? UINT64_MAX : 1 + gr_random_below(&random, 2 * n);
       for (uint32_t i = 0; i < n; i++) values[i] = gr_random_below(&random, bound);

@@ -297,7 +297,7 @@ Test(paxos_boots, members_with_and_without_storage_refuse_each_other) {
   open_met();
   rig_open(&without, 3, 0);
   rig_meet(&without);
-  struct gr_prepare prepare = {rig_ballot(3, 1), 1};
+  struct gr_prepare prepare = {rig_ballot(3, 1), 1, {.view = 1}};
   struct gr_writer writer = rig_begin(&rig, 1, GR_FRAME_PREPARE);
   gr_prepare_encode(&writer, &prepare);
   gr_frame_end(&writer);

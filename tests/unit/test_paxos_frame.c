@@ -53,8 +53,10 @@ static void sample_heartbeat(struct gr_writer *writer) {
                                    .stamp = 1000,
                                    .echo = 900,
                                    .echo_age = 3,
+                                   .named = 7,
                                    .incarnations = {1, 2, 3},
-                                   .held = {{0, 11}, {0, 12}, {0, 13}}};
+                                   .held = {{0, 11}, {0, 12}, {0, 13}},
+                                   .note = {"note", 4}};
   gr_heartbeat_encode(writer, &roster, &heartbeat);
 }
 
@@ -91,7 +93,7 @@ static void sample_accepted(struct gr_writer *writer) {
 
 static bool recode_accepted(struct gr_reader *reader, struct gr_writer *writer) {
   struct gr_accepted accepted;
-  if (!gr_accepted_decode(reader, &roster, &accepted)) return false;
+  if (!gr_accepted_decode(reader, &accepted)) return false;
   gr_accepted_encode(writer, &accepted);
   return true;
 }
@@ -103,7 +105,7 @@ static void sample_prevote(struct gr_writer *writer) {
 
 static bool recode_prevote(struct gr_reader *reader, struct gr_writer *writer) {
   struct gr_prevote prevote;
-  if (!gr_prevote_decode(reader, &roster, &prevote)) return false;
+  if (!gr_prevote_decode(reader, &prevote)) return false;
   gr_prevote_encode(writer, &prevote);
   return true;
 }
@@ -118,19 +120,19 @@ static void sample_prevote_answer(struct gr_writer *writer) {
 
 static bool recode_prevote_answer(struct gr_reader *reader, struct gr_writer *writer) {
   struct gr_prevote_answer answer;
-  if (!gr_prevote_answer_decode(reader, &roster, &answer)) return false;
+  if (!gr_prevote_answer_decode(reader, &answer)) return false;
   gr_prevote_answer_encode(writer, &answer);
   return true;
 }
 
 static void sample_prepare(struct gr_writer *writer) {
-  struct gr_prepare prepare = {ballot_of(4), 9};
+  struct gr_prepare prepare = {ballot_of(4), 9, {.view = 1}};
   gr_prepare_encode(writer, &prepare);
 }
 
 static bool recode_prepare(struct gr_reader *reader, struct gr_writer *writer) {
   struct gr_prepare prepare;
-  if (!gr_prepare_decode(reader, &roster, &prepare)) return false;
+  if (!gr_prepare_decode(reader, &prepare)) return false;
   gr_prepare_encode(writer, &prepare);
   return true;
 }
@@ -160,7 +162,7 @@ static void sample_promise(struct gr_writer *writer) {
 
 static bool recode_promise(struct gr_reader *reader, struct gr_writer *writer) {
   struct gr_promise promise;
-  if (!gr_promise_decode(reader, &roster, &promise)) return false;
+  if (!gr_promise_decode(reader, &promise)) return false;
   gr_promise_encode(writer, &promise);
   return recode_values(reader, writer, promise.count);
 }
@@ -208,7 +210,7 @@ static void sample_transfer(struct gr_writer *writer) {
 
 static bool recode_transfer(struct gr_reader *reader, struct gr_writer *writer) {
   gr_ballot ballot;
-  if (!gr_transfer_decode(reader, &roster, &ballot)) return false;
+  if (!gr_transfer_decode(reader, &ballot)) return false;
   gr_transfer_encode(writer, ballot);
   return true;
 }
@@ -284,28 +286,33 @@ struct spoiled {
 
 static const struct spoiled spoiled[] = {
     {GR_FRAME_HEARTBEAT, 0, 1, 4, "unknown flag"},
-    {GR_FRAME_HEARTBEAT, 1, 8, 2, "another view"},
+    {GR_FRAME_HEARTBEAT, 1, 8, 0, "view 0"},
     {GR_FRAME_HEARTBEAT, 9, 8, 0, "round 0 of a member"},
-    {GR_FRAME_HEARTBEAT, 17, 8, 40, "ballot of a stranger"},
+    {GR_FRAME_HEARTBEAT, 17, 8, 0, "ballot of nobody"},
     {GR_FRAME_HEARTBEAT, 25, 8, HUGE_COUNT, "accepted too large"},
     {GR_FRAME_HEARTBEAT, 33, 8, 6, "delivered beyond chosen"},
     {GR_FRAME_HEARTBEAT, 49, 8, 0, "log begins at 0"},
-    {GR_FRAME_HEARTBEAT, 81, 1, 4, "other number of members"},
-    {GR_FRAME_HEARTBEAT, 82, 8, 0, "formed, and one of them is not known"},
-    {GR_FRAME_HEARTBEAT, 90, 8, 1, "a boot without storage"},
-    {GR_FRAME_HEARTBEAT, 98, 8, 1, "lane of another boot"},
-    {GR_FRAME_HEARTBEAT, 106, 8, HUGE_COUNT, "held too large"},
-    {GR_FRAME_ACCEPT, 0, 8, 2, "another view"},
+    {GR_FRAME_HEARTBEAT, 81, 1, 4, "more members than it tells of"},
+    {GR_FRAME_HEARTBEAT, 81, 1, 2, "fewer members than it tells of"},
+    {GR_FRAME_HEARTBEAT, 82, 8, 0, "tells of nobody"},
+    {GR_FRAME_HEARTBEAT, 90, 8, 0, "formed, and one of them is not known"},
+    {GR_FRAME_HEARTBEAT, 98, 8, 1, "a boot without storage"},
+    {GR_FRAME_HEARTBEAT, 106, 8, 1, "lane of another boot"},
+    {GR_FRAME_HEARTBEAT, 114, 8, HUGE_COUNT, "held too large"},
+    {GR_FRAME_HEARTBEAT, 202, 2, 5, "note beyond the end"},
+    {GR_FRAME_HEARTBEAT, 202, 2, 3, "note before the end"},
+    {GR_FRAME_ACCEPT, 0, 8, 0, "view 0"},
     {GR_FRAME_ACCEPT, 8, 8, 0, "round 0"},
     {GR_FRAME_ACCEPT, 8, 8, HUGE_COUNT, "round too large"},
-    {GR_FRAME_ACCEPT, 16, 8, 40, "ballot of a stranger"},
+    {GR_FRAME_ACCEPT, 16, 8, 0, "ballot of nobody"},
     {GR_FRAME_ACCEPT, 24, 8, 4, "slot below the start"},
     {GR_FRAME_ACCEPT, 24, 8, HUGE_COUNT, "slot too large"},
     {GR_FRAME_ACCEPT, 32, 8, 0, "start 0"},
     {GR_FRAME_ACCEPT, 40, 8, 3, "a leader that had not learned all below its start"},
     {GR_FRAME_ACCEPT, 48, 8, 9, "delivered beyond chosen"},
     {GR_FRAME_ACCEPT, 56, 8, 8, "stable beyond delivered"},
-    {GR_FRAME_ACCEPT, 72, 1, 2, "unknown kind of value"},
+    {GR_FRAME_ACCEPT, 72, 1, 2, "a cut that says it is a change"},
+    {GR_FRAME_ACCEPT, 72, 1, 3, "unknown kind of value"},
     {GR_FRAME_ACCEPT, 73, 1, 0, "no lane"},
     {GR_FRAME_ACCEPT, 73, 1, 3, "more lanes than there are"},
     {GR_FRAME_ACCEPT, 73, 1, 255, "more lanes than members"},
@@ -319,6 +326,7 @@ static const struct spoiled spoiled[] = {
     {GR_FRAME_ACCEPTED, 40, 8, 9, "delivered beyond chosen"},
     {GR_FRAME_PREVOTE_ANSWER, 56, 1, 2, "neither yes nor no"},
     {GR_FRAME_PREPARE, 24, 8, 0, "from slot 0"},
+    {GR_FRAME_PREPARE, 40, 8, 1, "a view that ended in a ballot of nobody"},
     {GR_FRAME_PROMISE, 24, 8, 20, "chosen beyond the end"},
     {GR_FRAME_PROMISE, 32, 8, 0, "log begins at 0"},
     {GR_FRAME_PROMISE, 40, 8, 0, "from slot 0"},
@@ -388,7 +396,9 @@ Test(paxos_frame, only_frames_of_this_group_are_opened) {
       {8, 8, 0x1235, true, GR_ERR_FOREIGN, "tag"},
       {16, 8, 0, true, GR_ERR_MALFORMED, "incarnation 0"},
       {24, 8, 1, true, GR_ERR_MALFORMED, "a boot without storage"},
-      {32, 8, 2, true, GR_ERR_FOREIGN, "view"},
+      {32, 8, 0, true, GR_ERR_MALFORMED, "no view"},
+      {32, 8, HUGE_COUNT, true, GR_ERR_MALFORMED, "view too large"},
+      {32, 8, 2, true, GR_OK, "another view, of which the engine judges"},
       {40, 1, 77, false, GR_ERR_CORRUPT, "body"},
       {40, 1, 77, true, GR_OK, "body, which is no business of the header's"},
   };

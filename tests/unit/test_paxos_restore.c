@@ -68,7 +68,7 @@ Test(paxos_restore, what_was_promised_accepted_and_chosen_comes_back) {
   struct gr_promise promise;
   struct gr_log_value value;
   struct gr_reader body = rig_body(&rig, 3, GR_FRAME_PROMISE);
-  cr_assert(gr_promise_decode(&body, &rig.roster, &promise));
+  cr_assert(gr_promise_decode(&body, &promise));
   cr_assert_eq(promise.count, 1);
   cr_assert_eq(promise.chosen, 3);
   cr_assert(gr_log_value_decode(&body, &rig.roster, &value));
@@ -86,7 +86,7 @@ Test(paxos_restore, what_was_accepted_in_the_same_ballot_still_is) {
   rig_turn(&rig);
   struct gr_accepted accepted;
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_ACCEPTED);
-  cr_assert(gr_accepted_decode(&body, &rig.roster, &accepted));
+  cr_assert(gr_accepted_decode(&body, &accepted));
   cr_assert_eq(accepted.accepted, 4);
   close_all();
 }
@@ -257,13 +257,13 @@ Test(paxos_restore, a_lost_piece_is_missed) {
     struct gr_state_record state = {.first = storage_ticket(&storage, storage.count),
                                     .boot = 1,
                                     .promised = rig_ballot(3, 1)};
-    gr_storage_view(rig.paxos, &state.view);
+    gr_storage_view(rig.paxos, 1, &state.view);
     for (uint32_t i = 0; i < 5; i++)
       state.lanes[i] = (struct gr_lane_state){GR_BOOT_FIRST, (uint64_t)lost, 1, 0};
     uint8_t bytes[512];
     struct gr_writer writer = gr_writer_of(bytes, sizeof(bytes));
     gr_record_begin(&writer, GR_RECORD_STATE);
-    gr_state_record_encode(&writer, &rig.roster, test_id(0), &state);
+    gr_state_record_encode(&writer, rig.paxos->group, &state);
     gr_record_end(&writer);
     storage_trim(&storage, state.first, (gr_slice){writer.data, writer.used});
     gr_options options = options_of();

@@ -30,7 +30,7 @@ static gr_ballot become_candidate(void) {
   while (!rig_heard(&rig, 1, GR_FRAME_PREVOTE)) rig_pass(&rig, 10 * TEST_MS);
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_PREVOTE);
   struct gr_prevote prevote;
-  cr_assert(gr_prevote_decode(&body, &rig.roster, &prevote));
+  cr_assert(gr_prevote_decode(&body, &prevote));
   for (uint32_t i = 1; i < rig.members; i++) rig_grant(&rig, i, &prevote);
   cr_assert_eq(rig_status(&rig).role, GR_ROLE_CANDIDATE);
   cr_assert_eq(gr_ballot_compare(rig_status(&rig).promised, prevote.ballot), 0);
@@ -92,7 +92,7 @@ Test(paxos_rules, r4_an_equal_ballot_is_answered_again_identically) {
   struct gr_reader body = rig_body(&rig, 2, GR_FRAME_PROMISE);
   struct gr_promise promise;
   struct gr_log_value value;
-  cr_assert(gr_promise_decode(&body, &rig.roster, &promise));
+  cr_assert(gr_promise_decode(&body, &promise));
   cr_assert(gr_log_value_decode(&body, &rig.roster, &value));
   cr_assert(gr_reader_done(&body));
   cr_assert_eq(promise.count, 1);
@@ -110,7 +110,7 @@ Test(paxos_rules, r4_a_lower_ballot_is_told_of_the_higher_one) {
   cr_assert_null(rig_heard(&rig, 1, GR_FRAME_PROMISE));
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_ACCEPTED);
   struct gr_accepted accepted;
-  cr_assert(gr_accepted_decode(&body, &rig.roster, &accepted));
+  cr_assert(gr_accepted_decode(&body, &accepted));
   cr_assert_eq(accepted.promised.round, 5);
   cr_assert_eq(accepted.accepted, 0);
 }
@@ -398,7 +398,7 @@ Test(paxos_rules, r19_a_repeat_is_answered_with_the_watermark) {
   rig_turn(&rig);
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_ACCEPTED);
   struct gr_accepted accepted;
-  cr_assert(gr_accepted_decode(&body, &rig.roster, &accepted));
+  cr_assert(gr_accepted_decode(&body, &accepted));
   cr_assert_eq(accepted.accepted, 1);
   cr_assert_null(rig_heard(&rig, 2, GR_FRAME_ACCEPTED), "only to who repeated");
 }
@@ -441,7 +441,7 @@ Test(paxos_rules, a_vote_is_refused_while_the_leader_is_heard) {
     rig_turn(&rig);
     struct gr_reader body = rig_body(&rig, 2, GR_FRAME_PREVOTE_ANSWER);
     struct gr_prevote_answer answer;
-    cr_assert(gr_prevote_answer_decode(&body, &rig.roster, &answer));
+    cr_assert(gr_prevote_answer_decode(&body, &answer));
     cr_assert_eq(answer.granted, lost == 1);
     cr_assert_eq(rig_status(&rig).promised.round, 3, "asking promises nothing");
     rig.now += 300 * TEST_MS; /* an election timeout without a word of the leader */

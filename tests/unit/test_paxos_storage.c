@@ -23,7 +23,7 @@ static void close_all(void) {
 static struct gr_accepted told_to(uint32_t member) {
   struct gr_accepted accepted;
   struct gr_reader body = rig_body(&rig, member, GR_FRAME_ACCEPTED);
-  cr_assert(gr_accepted_decode(&body, &rig.roster, &accepted));
+  cr_assert(gr_accepted_decode(&body, &accepted));
   return accepted;
 }
 
@@ -78,10 +78,12 @@ Test(paxos_storage, a_member_takes_part_when_it_will_remember_whom_it_has_met) {
   cr_assert(beat_to(1).formed);
   struct gr_view_record view;
   struct gr_reader body = storage_last(&storage, GR_RECORD_VIEW);
-  cr_assert_eq(gr_view_record_decode(&body, &rig.roster, 10, &view), GR_OK);
+  cr_assert_eq(gr_view_record_decode(&body, rig.paxos->group, &view), GR_OK);
   cr_assert(view.formed);
-  cr_assert_eq(view.incarnations[0], rig.incarnation);
-  cr_assert_eq(view.incarnations[2], 7002);
+  cr_assert_eq(view.self, 10);
+  cr_assert_eq(view.incarnation, rig.incarnation);
+  cr_assert_eq(view.seats.seats[0].incarnation, rig.incarnation);
+  cr_assert_eq(view.seats.seats[2].incarnation, 7002);
   close_all();
 }
 
@@ -157,7 +159,7 @@ Test(paxos_storage, a_candidate_asks_and_leads_when_its_promise_is_durable) {
   while (!rig_heard(&rig, 1, GR_FRAME_PREVOTE)) rig_pass(&rig, 10 * TEST_MS);
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_PREVOTE);
   struct gr_prevote prevote;
-  cr_assert(gr_prevote_decode(&body, &rig.roster, &prevote));
+  cr_assert(gr_prevote_decode(&body, &prevote));
   rig_grant(&rig, 1, &prevote);
   rig_turn(&rig);
   cr_assert_eq(rig_status(&rig).role, GR_ROLE_CANDIDATE);
