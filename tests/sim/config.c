@@ -78,7 +78,7 @@ gr_options sim_config_options(const struct sim_config *config, uint32_t index,
 }
 
 static bool accepted(const struct sim_config *config, uint64_t cache_bytes_max) {
-  gr_member_id founders[SIM_MEMBERS_MAX];
+  gr_member_id founders[SIM_SERVERS_MAX];
   gr_options options = sim_config_options(config, 0, 1, founders);
   options.cache_bytes_max = cache_bytes_max;
   return gr_options_check(&options, NULL) == GR_OK;
@@ -110,7 +110,7 @@ static void set_cache(struct sim_config *config) {
 
 /* What was not drawn is set to its default, so that the run can reckon with it. */
 static void set_defaults(struct sim_config *config) {
-  gr_member_id founders[SIM_MEMBERS_MAX];
+  gr_member_id founders[SIM_SERVERS_MAX];
   gr_options options = sim_config_options(config, 0, 1, founders);
   if (gr_options_check(&options, NULL) == GR_OK) config->options = options;
 }
@@ -242,12 +242,15 @@ static void draw_load(struct gr_random *random, struct sim_config *config) {
   }
 }
 
+/* In groups whose founders never change. */
+#define MEMBERS_DRAWN_MAX 7
+
 static uint32_t draw_members(struct gr_random *random, enum sim_profile profile) {
   if (profile == SIM_PROFILE_calm) return 5;
   if (profile == SIM_PROFILE_election) return (uint32_t)sim_between(random, 3, 5);
   if (profile == SIM_PROFILE_swarm && one_in(random, 20))
     return (uint32_t)sim_between(random, 1, 2);
-  return (uint32_t)sim_between(random, 3, SIM_MEMBERS_MAX);
+  return (uint32_t)sim_between(random, 3, MEMBERS_DRAWN_MAX);
 }
 
 /* A group that is mostly idle, as most are, on a network that does no harm. */

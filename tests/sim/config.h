@@ -150,7 +150,7 @@ struct sim_config {
 void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64_t seed,
                      uint32_t members);
 
-/* The options of one of the members; `founders` has SIM_MEMBERS_MAX places. */
+/* The options of one of the members; `founders` has SIM_SERVERS_MAX places. */
 gr_options sim_config_options(const struct sim_config *config, uint32_t index,
                               uint64_t seed, gr_member_id *founders);
 

@@ -16,8 +16,8 @@ enum sim_event_kind {
   SIM_EVENT_WORKLOAD, /* a member has messages to broadcast */
   SIM_EVENT_SENDABLE, /* member can send to `other` again */
   SIM_EVENT_FAULT,    /* the next fault begins */
-  SIM_EVENT_CUT,      /* a flapping link goes: value = its mask */
-  SIM_EVENT_HEAL,     /* links can be used again: value = their mask */
+  SIM_EVENT_CUT,      /* a flapping link goes: value = its links, packed */
+  SIM_EVENT_HEAL,     /* links can be used again: value = they, packed */
   SIM_EVENT_RESUME,   /* a paused member goes on */
   SIM_EVENT_SYNCED,   /* storage has synced: value = up to this ticket */
   SIM_EVENT_STORED,   /* a member hears of it: value as above */

@@ -6,12 +6,8 @@
 
 /* ---- whom it hits ---- */
 
-static uint64_t link_bit(uint32_t from, uint32_t to) {
-  return UINT64_C(1) << (8 * from + to);
-}
-
-static uint64_t both_ways(uint32_t a, uint32_t b) {
-  return link_bit(a, b) | link_bit(b, a);
+static struct sim_links between(uint32_t a, uint32_t b, bool both) {
+  return (struct sim_links){1u << a, 1u << b, both};
 }
 
 static uint32_t any_member(struct simulation *sim) {
@@ -40,12 +36,8 @@ static gr_time lasts(struct simulation *sim) {
 /* ---- links ---- */
 
 static void cut_sides(struct simulation *sim, uint32_t side, bool one_way) {
-  uint64_t mask = 0;
-  for (uint32_t from = 0; from < sim->members; from++)
-    for (uint32_t to = 0; to < sim->members; to++)
-      if ((side >> from & 1) != (side >> to & 1) && (!one_way || (side >> from & 1)))
-        mask |= link_bit(from, to);
-  sim_network_cut(sim, mask, lasts(sim));
+  uint32_t all = (1u << sim->members) - 1;
+  sim_network_cut(sim, (struct sim_links){side, all & ~side, !one_way}, lasts(sim));
 }
 
 static bool sometimes(struct simulation *sim) {
@@ -69,8 +61,8 @@ static void isolate(struct simulation *sim) {
 static void cut(struct simulation *sim) {
   uint32_t a = any_member(sim), b = any_member(sim);
   /* One draw a statement: the order of arguments is the compiler's. */
-  uint64_t mask = sometimes(sim) ? both_ways(a, b) : link_bit(a, b);
-  if (a != b) sim_network_cut(sim, mask, lasts(sim));
+  bool both = sometimes(sim);
+  if (a != b) sim_network_cut(sim, between(a, b, both), lasts(sim));
 }
 
 /* Goes and comes, several times. */
@@ -79,13 +71,14 @@ static void flap(struct simulation *sim) {
   if (a == b) return;
   gr_time period = lasts(sim) / 2 + 1;
   for (uint32_t i = 0; i < 4; i++)
-    sim_events_add(&sim->events, (struct sim_event){.at = sim->now + i * period,
-                                                    .kind = SIM_EVENT_CUT,
-                                                    .value = both_ways(a, b)});
+    sim_events_add(&sim->events,
+                   (struct sim_event){.at = sim->now + i * period,
+                                      .kind = SIM_EVENT_CUT,
+                                      .value = sim_links_pack(between(a, b, true))});
 }
 
-void sim_faults_cut(struct simulation *sim, uint64_t mask) {
-  if (sim->faults_on) sim_network_cut(sim, mask, lasts(sim) / 4 + 1);
+void sim_faults_cut(struct simulation *sim, struct sim_links links) {
+  if (sim->faults_on) sim_network_cut(sim, links, lasts(sim) / 4 + 1);
 }
 
 static void reset(struct simulation *sim) {
@@ -108,11 +101,10 @@ void sim_faults_ambush(struct simulation *sim, uint32_t leader, enum gr_trace_ki
       kind == GR_TRACE_LEADER ? sim->config.ambush_lead_ppm : sim->config.ambush_ppm;
   if (!sim->faults_on || !sim->met || !sim_chance(&sim->fault_random, ppm)) return;
   bool deaf = sometimes(sim);
-  uint64_t mask = 0;
+  uint32_t others = 0;
   for (uint32_t i = 0; i < sim->members; i++)
-    if (i != leader && gr_random_below(&sim->fault_random, 4) > 0)
-      mask |= deaf ? both_ways(leader, i) : link_bit(leader, i);
-  sim_network_cut(sim, mask, lasts(sim));
+    if (i != leader && gr_random_below(&sim->fault_random, 4) > 0) others |= 1u << i;
+  sim_network_cut(sim, (struct sim_links){1u << leader, others, deaf}, lasts(sim));
 }
 
 /* ---- processes ---- */

@@ -71,7 +71,7 @@ static uint32_t choose_core(struct simulation *sim, bool begun) {
 /* ---- what stays broken ---- */
 
 static void cut_for_ever(struct simulation *sim, uint32_t from, uint32_t to) {
-  sim_network_cut(sim, UINT64_C(1) << (8 * from + to), GR_TIME_NEVER);
+  sim_network_cut(sim, (struct sim_links){1u << from, 1u << to, false}, GR_TIME_NEVER);
 }
 
 static void leave_rest_broken(struct sim_liveness *run) {

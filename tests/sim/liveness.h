@@ -22,9 +22,9 @@ struct sim_liveness {
   gr_time phase_ends;
   uint32_t core;         /* as a set of bits */
   uint64_t order_before; /* length of the order when the last check was planned */
-  uint64_t frames_before[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX];
-  gr_ticket stored_before[SIM_MEMBERS_MAX];
-  gr_ticket noted_before[SIM_MEMBERS_MAX];
+  uint64_t frames_before[SIM_SERVERS_MAX][SIM_SERVERS_MAX];
+  gr_ticket stored_before[SIM_SERVERS_MAX];
+  gr_ticket noted_before[SIM_SERVERS_MAX];
   uint32_t trims;
   bool checked;
 };

@@ -79,7 +79,7 @@ static bool parse_value(const char *name, const char *value,
     return arguments->profile < SIM_PROFILE_COUNT || strcmp(value, "all") == 0;
   }
   if (strcmp(name, "--members") == 0) {
-    if (!parse_whole(value, 1, SIM_MEMBERS_MAX, &number)) return false;
+    if (!parse_whole(value, 1, SIM_FOUNDERS_MAX, &number)) return false;
     arguments->members = (uint32_t)number;
     return true;
   }

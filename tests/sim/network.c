@@ -199,23 +199,18 @@ void sim_network_sendable(struct simulation *sim, uint32_t from, uint32_t to) {
 /* ---- cuts and breaks ---- */
 
 void sim_network_tell(struct simulation *sim, bool healed) {
-  uint8_t links[SIM_MEMBERS_MAX] = {0};
+  uint32_t links[SIM_SERVERS_MAX] = {0};
   for (uint32_t from = 0; from < sim->members; from++)
     for (uint32_t to = 0; to < sim->members; to++)
-      if (from != to && sim->links[from][to].cuts == 0)
-        links[from] |= (uint8_t)(1u << to);
+      if (from != to && sim->links[from][to].cuts == 0) links[from] |= 1u << to;
   sim_oracle_links(&sim->oracle, links, healed);
 }
 
-static bool in_mask(uint64_t mask, uint32_t from, uint32_t to) {
-  return (mask >> (8 * from + to) & 1) != 0;
-}
-
-void sim_network_cut(struct simulation *sim, uint64_t mask, gr_time lasts) {
-  sim_report_links(&sim->report, sim->now, true, mask);
+void sim_network_cut(struct simulation *sim, struct sim_links links, gr_time lasts) {
+  sim_report_links(&sim->report, sim->now, true, links);
   for (uint32_t from = 0; from < sim->members; from++) {
     for (uint32_t to = 0; to < sim->members; to++) {
-      if (from == to || !in_mask(mask, from, to)) continue;
+      if (!sim_links_has(links, from, to)) continue;
       sim->links[from][to].cuts++;
       if (sim->config.in_order) sim->links[from][to].epoch++;
     }
@@ -224,15 +219,15 @@ void sim_network_cut(struct simulation *sim, uint64_t mask, gr_time lasts) {
   if (lasts != GR_TIME_NEVER)
     sim_events_add(&sim->events, (struct sim_event){.at = sim->now + lasts,
                                                     .kind = SIM_EVENT_HEAL,
-                                                    .value = mask});
+                                                    .value = sim_links_pack(links)});
 }
 
-void sim_network_heal(struct simulation *sim, uint64_t mask) {
-  sim_report_links(&sim->report, sim->now, false, mask);
+void sim_network_heal(struct simulation *sim, struct sim_links links) {
+  sim_report_links(&sim->report, sim->now, false, links);
   for (uint32_t from = 0; from < sim->members; from++) {
     for (uint32_t to = 0; to < sim->members; to++) {
       struct sim_link *link = link_of(sim, from, to);
-      if (from == to || !in_mask(mask, from, to) || link->cuts == 0) continue;
+      if (!sim_links_has(links, from, to) || link->cuts == 0) continue;
       link->cuts--;
       if (link->cuts == 0 && link->blocked)
         plan_sendable(sim, from, to, sim->now + 2 * sim->config.delay_ns);

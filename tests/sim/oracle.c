@@ -28,7 +28,8 @@ void sim_oracle_begin(struct sim_oracle *oracle, const struct sim_content *conte
   memset(oracle->told, 0, sizeof(oracle->told));
   oracle->order_count = 0;
   oracle->ballot_count = 0;
-  oracle->chosen = 0;
+  oracle->chosen = oracle->unproven = 0;
+  sim_oracle_founded(oracle);
   oracle->digest = 0;
 }
 
@@ -38,6 +39,7 @@ void sim_oracle_release(struct sim_oracle *oracle) {
       free(oracle->authors[i][g].submissions);
   free(oracle->order);
   free(oracle->ballots);
+  free(oracle->views);
   memset(oracle, 0, sizeof(*oracle));
 }
 
@@ -167,12 +169,15 @@ static void order_append(struct sim_oracle *oracle, uint32_t member, uint32_t or
     oracle->order =
         sim_reallocate(oracle->order, oracle->order_capacity * sizeof(*oracle->order));
   }
+  uint64_t before = sim_oracle_data(oracle, oracle->order_count).hash;
   struct sim_ordered *ordered = &oracle->order[oracle->order_count++];
   *ordered = (struct sim_ordered){.slot = slot,
                                   .number = delivery->number,
                                   .size = (uint32_t)delivery->bytes,
                                   .origin = (uint8_t)origin,
-                                  .generation = (uint8_t)generation};
+                                  .generation = (uint8_t)generation,
+                                  .hash = sim_data_hash(before, origin, delivery->number,
+                                                        delivery->bytes)};
   check_quorum(oracle, member, ordered);
 }
 
@@ -219,10 +224,7 @@ void sim_oracle_deliver(struct sim_oracle *oracle, uint32_t member,
     sim_oracle_fail(oracle, "A2", "member %u delivers a message of nobody", member + 1);
     return;
   }
-  if (slot > oracle->chosen)
-    sim_oracle_fail(oracle, "A4", "member %u delivers slot %llu; chosen are %llu",
-                    member + 1, (unsigned long long)slot,
-                    (unsigned long long)oracle->chosen);
+  sim_oracle_must_be_chosen(oracle, member, slot);
   if (delivery->seqno > oracle->order_count)
     order_append(oracle, member, origin, delivery, slot);
   else
@@ -260,10 +262,13 @@ static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
   else if (oracle->delivered[member] < status->delivered)
     oracle->delivered[member] = status->delivered;
   if (status->log_first <= oracle->witnesses[member].status.log_first) return;
+  const struct sim_view *view = sim_oracle_view_of(oracle, status->view);
+  if (!view) view = sim_oracle_view_now(oracle);
   uint32_t count = 0;
   for (uint32_t i = 0; i < oracle->members; i++)
-    if (oracle->delivered[i] + 1 >= status->log_first) count++;
-  if (2 * count <= oracle->members)
+    if (view->seats[i] == SIM_SEAT_VOTER && oracle->delivered[i] + 1 >= status->log_first)
+      count++;
+  if (2 * count <= view->voters)
     sim_oracle_fail(
         oracle, "I-EVICT-1",
         "member %u has forgotten the slots before %llu, which no majority has "
@@ -289,6 +294,7 @@ void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
   if (status->delivered > status->chosen || seqno != witness->seqno)
     sim_oracle_fail(oracle, "A4", "member %u: its marks contradict each other",
                     member + 1);
+  if (oracle->unproven > 0) sim_oracle_unproven(oracle);
   check_bounds(oracle, member, status);
   check_forgotten(oracle, member, status);
   witness->status = *status;

@@ -10,11 +10,18 @@
  *   A4 chosen         known to be chosen only if a majority accepted it in one ballot;
  *                     one leader a ballot; promises and marks never go back
  *   A5 durability    with storage: what anybody delivered is there for ever; who comes
- * back keeps all that it told, and delivers on from what its host applied A8 quorum
- * nothing is delivered that no majority can have seen A10 bounds        memory within the
- * options I-EVICT-1         what a member forgets, a majority has delivered I-MEET-1 no
- * member takes part with two processes of another one HALT              nobody halts but
- * for a reason that the run gives
+ *                    back keeps all that it told, and delivers on from what its host
+ *                    applied
+ *   A6 views         one sequence of views, each behind the same message at all members,
+ *                    one change of one member each; ids are never used again
+ *   A7 history       the library's digest, and a hash of the host's own, are equal where
+ *                    seqnos are, whether delivered or taken over from a donor
+ *   A8 quorum        nothing is delivered that no majority of the voters can have seen
+ *   A10 bounds       memory within the options
+ *   I-EVICT-1        what a member forgets, a majority has delivered
+ *   I-MEET-1         no member takes part with two processes of another one
+ *   STATE            members' states change as doc/membership.md says
+ *   HALT             nobody halts but for a reason that the run gives
  *
  * A9, liveness, is checked by the run: see run.c.
  */
@@ -26,7 +33,10 @@
 #include <gr/group.h>
 #include <gr/inspect.h>
 
-#define SIM_MEMBERS_MAX 7
+/* Ids that a run may use, over all of its views; and servers. */
+#define SIM_MEMBERS_MAX 96
+#define SIM_SERVERS_MAX 12
+#define SIM_FOUNDERS_MAX 9
 #define SIM_GENERATIONS_MAX 4
 
 struct sim_submission {
@@ -54,6 +64,7 @@ struct sim_witness {
   uint64_t numbers[SIM_MEMBERS_MAX]; /* delivered of each origin */
   gr_ballot promised;
   gr_slot chosen;   /* as far as it knows */
+  uint64_t view;    /* the last that its host was told; 0: none yet */
   gr_status status; /* as of its last turn */
 
   /* with storage */
@@ -61,6 +72,7 @@ struct sim_witness {
   bool wiped;       /* nothing was, though there had been something */
   bool broadcasts;  /* has done so */
   gr_seqno applied; /* its host had, when it started */
+  bool joined;      /* admitted by a view; no founder */
 };
 
 /* What a member's processes said, or had durable, and so every later one must keep. */
@@ -78,6 +90,15 @@ struct sim_ordered {
   uint32_t size;
   uint8_t origin;
   uint8_t generation;
+  uint64_t hash;   /* of the host's state behind it */
+  uint64_t digest; /* gr_status.digest behind it; 0: not known yet */
+};
+
+/* A host's state: what it has made of the messages up to one. */
+struct sim_data {
+  gr_seqno seqno;
+  uint64_t hash;
+  uint64_t digest; /* gr_status.digest there */
 };
 
 /* How far members accepted in a ballot. */
@@ -87,6 +108,19 @@ struct sim_ballot {
   uint32_t generation; /* the process of the leader that leads it */
   gr_slot accepted[SIM_MEMBERS_MAX];
   gr_slot voted[SIM_MEMBERS_MAX]; /* the same, but for what only was known to be chosen */
+};
+
+enum sim_seat { SIM_SEAT_NONE, SIM_SEAT_LEARNER, SIM_SEAT_VOTER };
+
+/* Who belongs to the group from some place of the order on. */
+struct sim_view {
+  uint64_t number; /* 0: nobody has said yet who is in it */
+  gr_slot first;   /* its first slot; 0: not known */
+  gr_seqno seqno;
+  enum gr_view_reason reason;
+  gr_member_id member;
+  uint32_t voters;
+  enum sim_seat seats[SIM_MEMBERS_MAX];
 };
 
 /* What a run's options promise. */
@@ -106,7 +140,7 @@ struct sim_failure {
 
 struct sim_oracle {
   const struct sim_content *content;
-  uint32_t members;
+  uint32_t members; /* ids given so far */
   struct sim_bounds bounds;
   gr_time now; /* set by the run before anything is told */
   struct sim_failure failure;
@@ -126,6 +160,13 @@ struct sim_oracle {
   gr_slot delivered[SIM_MEMBERS_MAX]; /* by each member, as of its last turn, ever; where
                                          members have storage: settled */
   gr_slot chosen;                     /* a majority accepted every slot up to here */
+
+  struct sim_view *views; /* number n is at n - 1 */
+  uint64_t view_count;
+  uint64_t view_capacity;
+  gr_slot next_first; /* of the next view: somebody has entered it; 0: nobody */
+  gr_slot unproven;   /* taken for chosen in a view whose voters are not known; 0: none */
+  uint32_t unproven_by;
 
   /* Since when no majority can hear of what a member broadcasts, even through others;
    * GR_TIME_NEVER if one can. */
@@ -179,6 +220,35 @@ void sim_oracle_told_settled(struct sim_oracle *oracle, uint32_t member, gr_slot
 void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end);
 void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,
                               gr_ballot ballot);
+/* ---- membership ---- */
+
+/* The view with this number; NULL if nobody has said who is in it. */
+const struct sim_view *sim_oracle_view_of(const struct sim_oracle *oracle,
+                                          uint64_t number);
+/* The latest view that is known. */
+const struct sim_view *sim_oracle_view_now(const struct sim_oracle *oracle);
+/* A member enters a view. */
+void sim_oracle_enters(struct sim_oracle *oracle, uint32_t member, uint64_t number,
+                       gr_slot first);
+/* Its host is told. */
+void sim_oracle_told_view(struct sim_oracle *oracle, uint32_t member,
+                          const gr_view *view);
+/* A process is a member from now on, whose host has the effects of what is behind it. */
+void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, gr_seqno seqno);
+/* Its host has taken over the state as of another seqno. */
+void sim_oracle_moved(struct sim_oracle *oracle, uint32_t member,
+                      const struct sim_data *data);
+/* A member's state changes. */
+void sim_oracle_state(struct sim_oracle *oracle, uint32_t member,
+                      enum gr_member_state from, enum gr_member_state to, int error);
+/* The host's state behind a message. */
+struct sim_data sim_oracle_data(const struct sim_oracle *oracle, gr_seqno seqno);
+/* What the host's state becomes with one more message. */
+uint64_t sim_data_hash(uint64_t before, uint32_t origin, uint64_t number, uint64_t bytes);
+/* Compares a host's state, and the library's digest, with those of the order. */
+void sim_oracle_history(struct sim_oracle *oracle, uint32_t member,
+                        const struct sim_data *data);
+
 /* A converged member has all that was ever delivered. */
 void sim_oracle_complete(struct sim_oracle *oracle, uint32_t member);
 
@@ -193,6 +263,6 @@ void sim_oracle_digest(struct sim_oracle *oracle, uint64_t value);
 /* Links changed. Bit `to` of links[from]: frames get from `from` to `to`. `healed`: some
  * link works again, or a member has begun to take part, so old isolation proves nothing.
  */
-void sim_oracle_links(struct sim_oracle *oracle, const uint8_t *links, bool healed);
+void sim_oracle_links(struct sim_oracle *oracle, const uint32_t *links, bool healed);
 
 #endif

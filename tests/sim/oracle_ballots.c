@@ -25,7 +25,38 @@ static struct sim_ballot *ballot_of(struct sim_oracle *oracle, gr_ballot ballot)
   return entry;
 }
 
-/* Acceptances are cumulative, so what the majority's last one accepted is chosen. */
+/* Acceptances are cumulative, so what the last of a majority of the ballot's voters
+ * accepted is chosen. */
+static void count(struct sim_oracle *oracle, const struct sim_view *view,
+                  const struct sim_ballot *entry, gr_slot mark) {
+  while (mark > oracle->chosen) {
+    uint32_t voters = 0;
+    gr_slot next = oracle->chosen;
+    for (uint32_t i = 0; i < oracle->members; i++) {
+      if (view->seats[i] != SIM_SEAT_VOTER) continue;
+      if (entry->accepted[i] >= mark)
+        voters++;
+      else if (entry->accepted[i] > next)
+        next = entry->accepted[i];
+    }
+    if (2 * voters > view->voters)
+      oracle->chosen = mark;
+    else
+      mark = next;
+  }
+}
+
+void sim_oracle_recount(struct sim_oracle *oracle, const struct sim_view *view) {
+  for (uint64_t i = 0; i < oracle->ballot_count; i++) {
+    const struct sim_ballot *entry = &oracle->ballots[i];
+    gr_slot most = 0;
+    if (entry->ballot.view != view->number) continue;
+    for (uint32_t k = 0; k < oracle->members; k++)
+      if (entry->accepted[k] > most) most = entry->accepted[k];
+    count(oracle, view, entry, most);
+  }
+}
+
 static void accepted(struct sim_oracle *oracle, uint32_t member, gr_ballot ballot,
                      gr_slot slot) {
   if (sim_ballot_compare(ballot, oracle->witnesses[member].promised) != 0)
@@ -37,21 +68,8 @@ static void accepted(struct sim_oracle *oracle, uint32_t member, gr_ballot ballo
                     member + 1);
   if (entry->accepted[member] < slot) entry->accepted[member] = slot;
   if (slot > oracle->witnesses[member].chosen) entry->voted[member] = slot;
-  gr_slot mark = entry->accepted[member];
-  while (mark > oracle->chosen) {
-    uint32_t count = 0;
-    gr_slot next = oracle->chosen;
-    for (uint32_t i = 0; i < oracle->members; i++) {
-      if (entry->accepted[i] >= mark)
-        count++;
-      else if (entry->accepted[i] > next)
-        next = entry->accepted[i];
-    }
-    if (2 * count > oracle->members)
-      oracle->chosen = mark;
-    else
-      mark = next;
-  }
+  const struct sim_view *view = sim_oracle_view_of(oracle, ballot.view);
+  if (view) count(oracle, view, entry, entry->accepted[member]);
 }
 
 static void promised(struct sim_oracle *oracle, uint32_t member, gr_ballot ballot) {
@@ -97,12 +115,27 @@ static void proposed(struct sim_oracle *oracle, uint32_t member, gr_ballot ballo
 static void knows_chosen(struct sim_oracle *oracle, uint32_t member, gr_slot slot) {
   oracle->witnesses[member].chosen = slot;
   if (oracle->told[member].chosen < slot) oracle->told[member].chosen = slot;
-  if (slot > oracle->chosen)
+  sim_oracle_must_be_chosen(oracle, member, slot);
+}
+
+void sim_oracle_unproven(struct sim_oracle *oracle) {
+  if (oracle->unproven > oracle->chosen)
     sim_oracle_fail(oracle, "A4",
                     "member %u takes slot %llu for chosen, but no majority accepted "
                     "beyond slot %llu",
-                    member + 1, (unsigned long long)slot,
+                    oracle->unproven_by + 1, (unsigned long long)oracle->unproven,
                     (unsigned long long)oracle->chosen);
+  oracle->unproven = 0;
+}
+
+/* In a group of one a view's first slots are chosen before anybody has been told of it;
+ * until then it is not known whose acceptances count. */
+void sim_oracle_must_be_chosen(struct sim_oracle *oracle, uint32_t member, gr_slot slot) {
+  if (slot <= oracle->chosen || slot <= oracle->unproven) return;
+  oracle->unproven = slot;
+  oracle->unproven_by = member;
+  if (oracle->witnesses[member].promised.view <= oracle->view_count)
+    sim_oracle_unproven(oracle);
 }
 
 /* ---- taking part ---- */
@@ -115,6 +148,7 @@ bool sim_oracle_begun(const struct sim_oracle *oracle) {
 
 /* Whoever took part before a process was born knows another one of that member. */
 static bool replaces(const struct sim_oracle *oracle, uint32_t member) {
+  if (oracle->witnesses[member].joined) return false;
   if (oracle->bounds.durable) return oracle->witnesses[member].wiped;
   for (uint32_t i = 0; i < oracle->members; i++) {
     const struct sim_witness *other = &oracle->witnesses[i];
@@ -159,6 +193,9 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
   case GR_TRACE_CHOSEN:
     knows_chosen(oracle, member, event->slot);
     break;
+  case GR_TRACE_VIEW:
+    sim_oracle_enters(oracle, member, (uint64_t)event->value, event->slot);
+    break;
   case GR_TRACE_PREVOTE:
   case GR_TRACE_CANDIDATE:
   case GR_TRACE_STEP_DOWN:
@@ -172,19 +209,23 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
   case GR_TRACE_RESUME:
   case GR_TRACE_CLOSE:
   case GR_TRACE_CHECKPOINT:
+  case GR_TRACE_INSTALL:
+  case GR_TRACE_STATE:
+  case GR_TRACE_SUSPECT:
+  case GR_TRACE_JOIN:
+  case GR_TRACE_DONOR:
     break;
   }
 }
 
 /* ---- who can reach whom ---- */
 
-void sim_oracle_links(struct sim_oracle *oracle, const uint8_t *links, bool healed) {
-  uint8_t voting = 0;
+void sim_oracle_links(struct sim_oracle *oracle, const uint32_t *links, bool healed) {
+  uint32_t voting = 0;
   for (uint32_t i = 0; i < oracle->members; i++)
-    if (oracle->witnesses[i].live && oracle->witnesses[i].formed != 0)
-      voting |= (uint8_t)(1u << i);
+    if (oracle->witnesses[i].live && oracle->witnesses[i].formed != 0) voting |= 1u << i;
   for (uint32_t i = 0; i < oracle->members; i++) {
-    uint8_t heard = (uint8_t)(1u << i);
+    uint32_t heard = 1u << i;
     for (uint32_t hop = 0; hop < oracle->members; hop++)
       for (uint32_t k = 0; k < oracle->members; k++)
         if (heard & 1u << k) heard |= links[k] & voting;

@@ -290,7 +290,7 @@ Test(oracle, finds_more_unordered_than_is_allowed) {
 }
 
 Test(oracle, finds_a_message_ordered_without_a_majority) {
-  uint8_t links[SIM_MEMBERS_MAX] = {0, 1 << 2, 1 << 1};
+  uint32_t links[SIM_SERVERS_MAX] = {0, 1 << 2, 1 << 1};
   lead();
   oracle->now = 10;
   sim_oracle_links(oracle, links, false);
@@ -302,7 +302,7 @@ Test(oracle, finds_a_message_ordered_without_a_majority) {
 }
 
 Test(oracle, allows_what_was_broadcast_before_the_cut) {
-  uint8_t links[SIM_MEMBERS_MAX] = {0, 1 << 2, 1 << 1};
+  uint32_t links[SIM_SERVERS_MAX] = {0, 1 << 2, 1 << 1};
   lead();
   oracle->now = 10;
   broadcast(0, 1);

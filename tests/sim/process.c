@@ -125,7 +125,7 @@ static gr_host host_of(struct sim_process *process) {
 static bool make_group(struct sim_process *process) {
   struct simulation *sim = process->sim;
   uint32_t index = process->index;
-  gr_member_id founders[SIM_MEMBERS_MAX];
+  gr_member_id founders[SIM_SERVERS_MAX];
   gr_options options =
       sim_config_options(&sim->config, index, gr_random_next(&sim->process_random) | 1,
                          founders);

@@ -36,8 +36,10 @@ static void print_trace(const gr_trace_event *event) {
 
 static void print_links(const struct sim_record *record) {
   printf("%-11s", record->numbers.a ? "cut" : "heal");
-  for (uint32_t bit = 0; bit < 64; bit++)
-    if (record->numbers.b >> bit & 1) printf(" %u>%u", bit / 8 + 1, bit % 8 + 1);
+  struct sim_links links = sim_links_unpack(record->numbers.b);
+  for (uint32_t from = 0; from < SIM_SERVERS_MAX; from++)
+    for (uint32_t to = 0; to < SIM_SERVERS_MAX; to++)
+      if (sim_links_has(links, from, to)) printf(" %u>%u", from + 1, to + 1);
 }
 
 static void print_store(const struct sim_record *record) {
@@ -149,11 +151,12 @@ void sim_report_broadcast(struct sim_report *report, gr_time at, uint32_t member
                                     .numbers = {number, size, 0, 0}});
 }
 
-void sim_report_links(struct sim_report *report, gr_time at, bool cut, uint64_t mask) {
+void sim_report_links(struct sim_report *report, gr_time at, bool cut,
+                      struct sim_links links) {
   keep(report, &(struct sim_record){.at = at,
                                     .kind = SIM_RECORD_LINKS,
                                     .member = SIM_EVERYBODY,
-                                    .numbers = {cut, mask, 0, 0}});
+                                    .numbers = {cut, sim_links_pack(links), 0, 0}});
 }
 
 void sim_report_note(struct sim_report *report, gr_time at, uint32_t member,
@@ -246,10 +249,10 @@ static void print_storages(const struct simulation *sim) {
 
 /* How far a member has each lane, and how far each is ordered there. */
 static void print_lanes(const struct sim_process *process) {
-  gr_member members[SIM_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  gr_member members[SIM_SERVERS_MAX] = {{.size = sizeof(gr_member)}};
   size_t count = 0;
   if (!process->group) return;
-  gr_group_members(process->group, members, SIM_MEMBERS_MAX, &count);
+  gr_group_members(process->group, members, SIM_SERVERS_MAX, &count);
   printf("%6u  lanes held/ordered:", process->index + 1);
   for (size_t i = 0; i < count; i++)
     printf("  %" PRIu64 "/%" PRIu64 "%s", members[i].held, members[i].ordered,

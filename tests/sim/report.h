@@ -7,6 +7,7 @@
 #define SIM_REPORT_H
 
 #include "config.h"
+#include "links.h"
 #include "memory.h"
 
 #define SIM_RECORDS 64 /* a power of two */
@@ -63,8 +64,9 @@ void sim_report_delivery(struct sim_report *report, gr_time at, uint32_t member,
                          const gr_delivery *delivery);
 void sim_report_broadcast(struct sim_report *report, gr_time at, uint32_t member,
                           uint64_t number, uint64_t size);
-/* Links are cut or healed: `mask` as in sim_network_cut(). */
-void sim_report_links(struct sim_report *report, gr_time at, bool cut, uint64_t mask);
+/* Links are cut or healed. */
+void sim_report_links(struct sim_report *report, gr_time at, bool cut,
+                      struct sim_links links);
 /* `text` is static. */
 void sim_report_note(struct sim_report *report, gr_time at, uint32_t member,
                      const char *text);

@@ -27,10 +27,10 @@ static void handle(struct sim_liveness *run, const struct sim_event *event) {
     sim_faults_next(sim);
     return;
   case SIM_EVENT_CUT:
-    sim_faults_cut(sim, event->value);
+    sim_faults_cut(sim, sim_links_unpack(event->value));
     return;
   case SIM_EVENT_HEAL:
-    if (sim->faults_on) sim_network_heal(sim, event->value);
+    if (sim->faults_on) sim_network_heal(sim, sim_links_unpack(event->value));
     return;
   case SIM_EVENT_RESUME:
     sim_process_resume(sim, event->member);

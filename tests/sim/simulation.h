@@ -105,9 +105,9 @@ struct simulation {
 
   gr_time now;
   uint32_t members;
-  struct sim_process processes[SIM_MEMBERS_MAX];
-  struct sim_storage storages[SIM_MEMBERS_MAX];
-  struct sim_link links[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX]; /* [from][to] */
+  struct sim_process processes[SIM_SERVERS_MAX];
+  struct sim_storage storages[SIM_SERVERS_MAX];
+  struct sim_link links[SIM_SERVERS_MAX][SIM_SERVERS_MAX]; /* [from][to] */
   struct sim_frame *old_frames[16];                        /* copies, to arrive again */
   bool faults_on;
   bool met; /* once, all members took part */
@@ -143,9 +143,8 @@ void sim_network_sendable(struct simulation *sim, uint32_t from, uint32_t to);
 /* Sends bytes that nobody made as if `from` had. */
 void sim_network_inject(struct simulation *sim, uint32_t from, uint32_t to,
                         const void *bytes, size_t size, bool damaged);
-/* Bit 8 * from + to of the mask: that link. */
-void sim_network_cut(struct simulation *sim, uint64_t mask, gr_time lasts);
-void sim_network_heal(struct simulation *sim, uint64_t mask);
+void sim_network_cut(struct simulation *sim, struct sim_links links, gr_time lasts);
+void sim_network_heal(struct simulation *sim, struct sim_links links);
 /* Breaks the connection in both directions. */
 void sim_network_reset(struct simulation *sim, uint32_t from, uint32_t to);
 /* Tells the oracle who can reach whom. */
@@ -241,6 +240,6 @@ void sim_faults_next(struct simulation *sim);
 /* A member proposes, or leads from now on; what it has to say has not left yet. */
 void sim_faults_ambush(struct simulation *sim, uint32_t leader, enum gr_trace_kind kind);
 /* One of several cuts that a fault planned. */
-void sim_faults_cut(struct simulation *sim, uint64_t mask);
+void sim_faults_cut(struct simulation *sim, struct sim_links links);
 
 #endif

@@ -46,7 +46,7 @@ static void drop(struct simulation *sim, struct sim_frame **frame) {
 /* ---- life ---- */
 
 void sim_storage_begin(struct simulation *sim) {
-  for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) {
+  for (uint32_t i = 0; i < SIM_SERVERS_MAX; i++) {
     struct sim_storage *storage = &sim->storages[i];
     *storage = (struct sim_storage){.records = storage->records,
                                     .capacity = storage->capacity,
@@ -68,11 +68,11 @@ void sim_storage_wipe(struct simulation *sim, uint32_t index) {
 }
 
 void sim_storage_end(struct simulation *sim) {
-  for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) sim_storage_wipe(sim, i);
+  for (uint32_t i = 0; i < SIM_SERVERS_MAX; i++) sim_storage_wipe(sim, i);
 }
 
 void sim_storage_release(struct simulation *sim) {
-  for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) {
+  for (uint32_t i = 0; i < SIM_SERVERS_MAX; i++) {
     free(sim->storages[i].records);
     sim->storages[i] = (struct sim_storage){0};
   }
