@@ -69,8 +69,10 @@ static void make_marks(const char *folder, uint8_t *bytes) {
                                    .stamp = 1000,
                                    .echo = 900,
                                    .echo_age = 30,
+                                   .named = 7,
                                    .incarnations = {7, 8, 9},
-                                   .held = {{0, 4}, {0, 5}, {0, 6}}};
+                                   .held = {{0, 4}, {0, 5}, {0, 6}},
+                                   .note = {"note", 4}};
   gr_heartbeat_encode(&seed, &roster, &heartbeat);
   save(folder, "decode_frame", "heartbeat", &seed);
   seed = body_seed(bytes, GR_FRAME_ACCEPTED);
@@ -104,6 +106,7 @@ static void make_boots(const char *folder, uint8_t *bytes) {
   struct gr_heartbeat heartbeat = {.formed = true,
                                    .promised = ballot,
                                    .log_first = 1,
+                                   .named = 5,
                                    .incarnations = {7, 8, 9},
                                    .held = {{2, 4}, {3, 0}, {1, 6}}};
   gr_heartbeat_encode(&seed, &durable, &heartbeat);
@@ -112,6 +115,23 @@ static void make_boots(const char *folder, uint8_t *bytes) {
   struct gr_fetch_data fetch = {.lane = 1, .boot = 2, .from = 4, .upto = 6};
   gr_fetch_data_encode(&seed, &durable, &fetch);
   save(folder, "decode_frame", "fetch-data-boot", &seed);
+}
+
+/* Changes of the view, as values of the log. */
+static void make_changes(const char *folder, uint8_t *bytes) {
+  static const char *const names[] = {"add", "promote", "remove"};
+  for (uint8_t kind = GR_CHANGE_ADD; kind <= GR_CHANGE_REMOVE; kind++) {
+    struct gr_writer seed = body_seed(bytes, GR_FRAME_ACCEPT);
+    struct gr_accept accept = {.ballot = ballot, .slot = 10, .start = 10, .chosen = 9};
+    accept.cut.config =
+        (struct gr_config){.kind = (enum gr_change_kind)kind, .member = 10, .reason = 2};
+    if (kind == GR_CHANGE_ADD) {
+      accept.cut.config.incarnation = 77;
+      accept.cut.config.profile_bytes = 9;
+    }
+    gr_accept_encode(&seed, &roster, &accept);
+    save(folder, "decode_frame", names[kind - GR_CHANGE_ADD], &seed);
+  }
 }
 
 static void make_elections(const char *folder, uint8_t *bytes) {
@@ -127,7 +147,7 @@ static void make_elections(const char *folder, uint8_t *bytes) {
   gr_prevote_answer_encode(&seed, &answer);
   save(folder, "decode_frame", "prevote-answer", &seed);
   seed = body_seed(bytes, GR_FRAME_PREPARE);
-  gr_prepare_encode(&seed, &(struct gr_prepare){ballot, 9});
+  gr_prepare_encode(&seed, &(struct gr_prepare){ballot, 9, {1, 1, 9}});
   save(folder, "decode_frame", "prepare", &seed);
   seed = body_seed(bytes, GR_FRAME_TRANSFER);
   gr_transfer_encode(&seed, ballot);
@@ -221,7 +241,8 @@ static void make_options(const char *folder, uint8_t *bytes, bool smallest,
     options.batch_bytes_max = 1024;
     options.unordered_bytes_max = 1024;
     options.log_slots_max = 4096;
-    options.cache_bytes_max = UINT64_C(3) * 1024 * 200;
+    options.members_max = 3;
+    options.cache_bytes_max = UINT64_C(7) * 1024 * 200;
   }
   options.durable = durable;
   struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
@@ -378,7 +399,7 @@ static void make_restored(const char *folder, uint8_t *bytes, uint8_t mode,
   struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
   gr_write_u8(&seed, mode);
   add_steps(&seed, "00 0e"); /* nothing applied; so many records */
-  if (mode & 1) add_steps(&seed, "40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40");
+  if (mode & 1) add_steps(&seed, "40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40 40");
   for (unsigned i = 0; i < 4; i++) {
     add_steps(&seed, "00 00 01 05 40 40");              /* a batch of member 2, */
     add_steps(&seed, "01 00 40 40 02 40 40");           /* a slot that names it */
@@ -401,6 +422,7 @@ int main(int argc, char **argv) {
   }
   make_marks(argv[1], bytes);
   make_boots(argv[1], bytes);
+  make_changes(argv[1], bytes);
   make_elections(argv[1], bytes);
   make_runs(argv[1], bytes);
   make_batches(argv[1], bytes);

@@ -25,8 +25,9 @@ gr_options member_options(gr_member_id id, uint64_t seed, uint64_t slots_in_flig
                       .fragment_bytes_max = 512,
                       .batch_bytes_max = BATCH_BYTES_MAX,
                       .unordered_bytes_max = UNORDERED_BYTES_MAX,
-                      .cache_bytes_max = 400 * UINT64_C(1024),
+                      .cache_bytes_max = 1072 * UINT64_C(1024),
                       .log_slots_max = 4096,
+                      .members_max = MEMBERS + 1,
                       .slots_in_flight_max = slots_in_flight_max};
 }
 

@@ -12,10 +12,10 @@
 
 #include <string.h>
 
-#define STRUCT_BYTES_MAX 512
+#define STRUCT_BYTES_MAX 768
 #define FOUNDERS_MAX 40
 /* A member is made only of less than this. */
-#define FOOTPRINT_MAX ((size_t)4 << 20)
+#define FOOTPRINT_MAX ((size_t)8 << 20)
 
 struct memory {
   size_t announced; /* and not yet asked for */
@@ -89,8 +89,11 @@ static void check_member(const gr_options *options) {
 static void check_ranges(const gr_options *o) {
   const uint64_t kib = 1024, mib = kib * kib, gib = kib * mib, us = 1000;
   const uint64_t ms = 1000 * us, second = 1000 * ms;
-  FUZZ_CHECK(o->self != 0 && o->seed != 0, "no default, not zero");
-  FUZZ_CHECK(o->founder_count >= 1 && o->founder_count <= GR_MEMBERS_MAX, "founders");
+  FUZZ_CHECK(o->seed != 0, "no default, not zero");
+  FUZZ_CHECK((o->self == 0) == (o->founder_count == 0), "a founder, or one who joins");
+  FUZZ_CHECK(o->members_max >= o->founder_count && o->members_max >= 1 &&
+                 o->members_max <= GR_MEMBERS_MAX,
+             "members");
   FUZZ_CHECK(o->message_bytes_max >= kib && o->message_bytes_max <= gib, "messages");
   FUZZ_CHECK(o->batch_bytes_max >= kib && o->batch_bytes_max <= 16 * mib, "batches");
   FUZZ_CHECK(o->fragment_bytes_max >= 256 &&
@@ -99,7 +102,7 @@ static void check_ranges(const gr_options *o) {
   FUZZ_CHECK(o->unordered_bytes_max >= o->batch_bytes_max &&
                  o->unordered_bytes_max <= 4 * gib,
              "unordered");
-  FUZZ_CHECK(o->cache_bytes_max >= o->founder_count * 6 * o->batch_bytes_max &&
+  FUZZ_CHECK(o->cache_bytes_max >= o->members_max * 6 * o->batch_bytes_max &&
                  o->cache_bytes_max <= kib * gib,
              "cache");
   FUZZ_CHECK(o->log_slots_max >= 2048 && o->log_slots_max <= 16777216, "slots");
@@ -114,6 +117,26 @@ static void check_ranges(const gr_options *o) {
              "retry");
 }
 
+static void check_ranges_of_membership(const gr_options *o) {
+  const uint64_t kib = 1024, ms = 1000 * 1000, hour = 3600 * 1000 * ms;
+  FUZZ_CHECK(o->attributes.weight <= 100, "weight");
+  FUZZ_CHECK(o->attributes.address.size <= GR_ADDRESS_BYTES_MAX, "address");
+  FUZZ_CHECK(o->attributes.user_data.size <= GR_USER_DATA_BYTES_MAX, "user data");
+  FUZZ_CHECK(o->seed_count <= GR_SEEDS_MAX, "seeds");
+  FUZZ_CHECK(o->suspect_floor_ns >= 10 * ms &&
+                 o->suspect_floor_ns <= o->suspect_ceiling_ns &&
+                 o->suspect_ceiling_ns <= hour,
+             "suspect");
+  FUZZ_CHECK(o->expel_timeout_ns >= ms && o->expel_timeout_ns <= hour, "expel");
+  FUZZ_CHECK(o->unreachable_timeout_ns >= ms, "unreachable");
+  FUZZ_CHECK(o->join_timeout_ns >= 100 * ms && o->join_timeout_ns <= hour, "join");
+  FUZZ_CHECK(o->rejoin_tries >= 1, "rejoin");
+  FUZZ_CHECK(o->rejoin_interval_ns >= ms && o->rejoin_interval_ns <= hour, "again");
+  FUZZ_CHECK(o->online_lag_max >= 1 && o->online_lag_max <= 65536, "lag");
+  FUZZ_CHECK(o->snapshot_chunk_bytes >= kib && o->snapshot_chunk_bytes <= 4096 * kib,
+             "chunks");
+}
+
 static void check_passed(const uint8_t *bytes, size_t size) {
   gr_options full = {0};
   memcpy(&full, bytes, size < sizeof(full) ? size : sizeof(full));
@@ -126,7 +149,27 @@ static void check_passed(const uint8_t *bytes, size_t size) {
   if (size < sizeof(full)) return; /* the rest had its defaults filled in just now */
   FUZZ_CHECK(memcmp(&again, &full, sizeof(full)) == 0, "its defaults were all filled in");
   check_ranges(&full);
+  check_ranges_of_membership(&full);
   check_member(&full);
+}
+
+/* What is pointed at is there: a pointer is NULL, or to so much as may be. */
+static void point(uint8_t *bytes, size_t struct_size, size_t offset, const void *there) {
+  if (struct_size < offset) return;
+  size_t left = struct_size - offset;
+  uintptr_t pointer = (uintptr_t)there;
+  if (left < sizeof(pointer) || (bytes[offset] & 1)) pointer = 0;
+  memcpy(bytes + offset, &pointer, left < sizeof(pointer) ? left : sizeof(pointer));
+}
+
+static void point_all(uint8_t *bytes, size_t struct_size) {
+  static const uint8_t text[GR_ADDRESS_BYTES_MAX + GR_USER_DATA_BYTES_MAX];
+  static gr_slice seeds[GR_SEEDS_MAX];
+  for (size_t i = 0; i < GR_SEEDS_MAX; i++) seeds[i] = (gr_slice){text, i};
+  seeds[GR_SEEDS_MAX - 1].size = GR_ADDRESS_BYTES_MAX + 1;
+  point(bytes, struct_size, offsetof(gr_options, attributes.address.data), text);
+  point(bytes, struct_size, offsetof(gr_options, attributes.user_data.data), text);
+  point(bytes, struct_size, offsetof(gr_options, seeds), seeds);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -157,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(bytes + count_at, &founder_count, sizeof(founder_count));
   size_t durable_at = offsetof(gr_options, durable);
   if (struct_size > durable_at) bytes[durable_at] &= 1;
+  point_all(bytes, struct_size);
   uint8_t *before = fuzz_allocate(memory_size);
   memcpy(before, bytes, memory_size);
   const char *field = "x";

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FRAME_BYTES_MAX 4096
+#define VIEW_OFFSET 32 /* in a header */
 
 /* ---- values near to what the member expects ---- */
 
@@ -27,7 +28,8 @@ static gr_status status_of(const struct peers *peers) {
 static gr_ballot near_ballot(struct peers *peers, struct fuzz_input *input,
                              gr_member_id from) {
   uint8_t choice = fuzz_u8(input);
-  gr_ballot ballot = {1, status_of(peers).promised.round + (choice & 3), from};
+  gr_status status = status_of(peers);
+  gr_ballot ballot = {status.view, status.promised.round + (choice & 3), from};
   if (choice & 4 && ballot.round > 0) ballot.round--;
   if (choice & 8) ballot.member = (choice >> 4) % (MEMBERS + 1u);
   if (choice == 0xff) ballot.view = fuzz_u64(input);
@@ -46,8 +48,24 @@ static uint64_t near_boot(const struct peers *peers, struct fuzz_input *input) {
   return peers->roster.durable ? 1 + fuzz_u8(input) % 3 : GR_BOOT_VOLATILE;
 }
 
+/* A change of the view, of a member or somebody who may be the next one. */
+static struct gr_config near_change(struct fuzz_input *input, enum gr_change_kind kind) {
+  uint8_t choice = fuzz_u8(input);
+  struct gr_config config = {.kind = kind, .member = 1 + (choice & 7)};
+  if (kind != GR_CHANGE_ADD) return config;
+  config.incarnation = config.member;
+  config.profile_bytes = choice >> 3;
+  return config;
+}
+
 static struct gr_cut near_cut(struct peers *peers, struct fuzz_input *input) {
-  struct gr_cut cut = {.lanes = fuzz_u8(input) % 8};
+  uint8_t choice = fuzz_u8(input);
+  struct gr_cut cut = {.lanes = choice % 8};
+  if (choice >= 0xf8 && choice % 4 != 0) {
+    cut.lanes = 0;
+    cut.config = near_change(input, (enum gr_change_kind)(choice % 4));
+    return cut;
+  }
   if (cut.lanes == 0) cut.lanes = 2;
   gr_member member[MEMBERS] = {{.size = sizeof(gr_member)}};
   size_t count;
@@ -76,6 +94,7 @@ static void write_heartbeat(struct peers *peers, struct fuzz_input *input,
   heartbeat.stamp = peers->now;
   heartbeat.echo = near(input, peers->now);
   heartbeat.echo_age = near(input, 4);
+  heartbeat.named = gr_memberset_first(MEMBERS) & ~(gr_memberset)(flags >> 5);
   for (uint32_t i = 0; i < MEMBERS; i++) {
     heartbeat.incarnations[i] = i + 1 == SELF ? peers->roster.incarnation : i + 1;
     heartbeat.held[i].upto = near(input, peers->next_seq[i] + 3);
@@ -169,7 +188,11 @@ static void write_question(struct peers *peers, struct fuzz_input *input,
     gr_prevote_encode(writer, &prevote);
   } else if (type == GR_FRAME_PREPARE) {
     struct gr_prepare prepare = {near_ballot(peers, input, from),
-                                 near(input, status.chosen + 5)};
+                                 near(input, status.chosen + 5),
+                                 {.view = 1}};
+    uint8_t choice = fuzz_u8(input);
+    if (choice & 1) prepare.ended = near_ballot(peers, input, from);
+    if (choice & 2) prepare.ballot.view++;
     gr_prepare_encode(writer, &prepare);
   } else if (type == GR_FRAME_FETCH_DATA) {
     uint32_t lane = fuzz_u8(input) % MEMBERS;
@@ -250,6 +273,7 @@ static struct gr_writer begin(struct peers *peers, uint8_t *bytes, gr_member_id 
                               enum gr_frame_type type) {
   struct gr_writer writer = gr_writer_of(bytes, FRAME_BYTES_MAX);
   struct gr_roster sender = peers->roster;
+  sender.view = status_of(peers).view;
   sender.incarnation = from;
   sender.boot = peers->boots[from - 1];
   gr_frame_begin(&writer, &sender, type);
@@ -268,7 +292,9 @@ void peer_speaks(struct peers *peers, struct fuzz_input *input, enum gr_frame_ty
   uint8_t choice = fuzz_u8(input);
   gr_member_id from = 2 + (choice & 1);
   if (peers->roster.durable && (choice & 0xf0) == 0xe0) peers->boots[from - 1]++;
+  bool early = (choice & 0xf0) == 0xd0; /* of the next view */
   struct gr_writer writer = begin(peers, bytes, from, type);
+  if (early) gr_store_u64(bytes + VIEW_OFFSET, status_of(peers).view + 1);
   if (choice >= 0xf0) {
     struct fuzz_input body = fuzz_take(input, fuzz_u8(input));
     gr_write_bytes(&writer, body.at, body.left);
@@ -285,6 +311,7 @@ void peers_meet(struct peers *peers) {
     uint8_t bytes[FRAME_BYTES_MAX];
     struct gr_writer writer = begin(peers, bytes, from, GR_FRAME_HEARTBEAT);
     struct gr_heartbeat heartbeat = {.promised = {.view = 1}, .log_first = 1, .stamp = 1};
+    heartbeat.named = gr_memberset_first(MEMBERS);
     for (uint32_t i = 0; i < MEMBERS; i++) {
       heartbeat.incarnations[i] = i + 1 == SELF ? peers->roster.incarnation : i + 1;
       heartbeat.held[i].boot = peers->roster.durable ? GR_BOOT_FIRST : GR_BOOT_VOLATILE;

@@ -21,12 +21,13 @@
 #define STEPS_MAX 400
 #define MESSAGES_MAX STEPS_MAX
 #define CALLBACK_BROADCASTS_MAX 8
+#define KNOWN 8 /* members, and those that changes may add */
 
 struct run {
   struct peers peers; /* the tag is known from the first frame on */
   uint8_t refused;    /* bit of each peer for which the transport has no room */
   gr_seqno seqno;
-  uint64_t numbers[MEMBERS];
+  uint64_t numbers[KNOWN];
   size_t sizes[MESSAGES_MAX]; /* of the own messages, by number - 1 */
   uint64_t broadcasts;
   uint32_t callback_broadcasts; /* how many more the callbacks will make */
@@ -79,7 +80,7 @@ static void broadcast(struct run *run, size_t size) {
 static int host_deliver(void *context, const gr_delivery *delivery) {
   struct run *run = context;
   FUZZ_CHECK(delivery->seqno == run->seqno + 1, "the order has no holes");
-  FUZZ_CHECK(delivery->origin >= 1 && delivery->origin <= MEMBERS, "a member's message");
+  FUZZ_CHECK(delivery->origin >= 1 && delivery->origin <= KNOWN, "a member's message");
   uint64_t *number = &run->numbers[delivery->origin - 1];
   FUZZ_CHECK(delivery->number == *number + 1, "an origin's messages come in its order");
   FUZZ_CHECK(delivery->bytes <= MESSAGE_BYTES_MAX, "a message is within the limit");
@@ -108,8 +109,8 @@ static void start(struct run *run, uint8_t mode) {
   gr_allocator allocator = member_allocator();
   gr_options options = member_options(SELF, 7, mode & 1 ? 1 : 32);
   run->peers.roster = (struct gr_roster){.view = 1,
-                                         .count = MEMBERS,
-                                         .ids = {1, 2, 3},
+                                         .count = KNOWN,
+                                         .ids = {1, 2, 3, 4, 5, 6, 7, 8},
                                          .message_bytes_max = MESSAGE_BYTES_MAX,
                                          .batch_bytes_max = BATCH_BYTES_MAX};
   run->peers.now = 1000 * MS;

@@ -36,7 +36,10 @@ struct run {
   gr_seqno seqno;     /* delivered, or applied before */
   struct storage storage;
   gr_ticket ticket; /* the next record's */
-  uint64_t round;   /* promised, as far as records say */
+  uint64_t group;   /* as records name it */
+  uint64_t epoch;   /* its random part: which founders' */
+  uint64_t view;    /* the number of the view, as far as records say */
+  uint64_t round;   /* promised, likewise */
   gr_slot slot;     /* the next one */
 };
 
@@ -45,8 +48,9 @@ struct run {
 static bool host_send(void *context, gr_member_id to, const gr_slice *parts,
                       size_t part_count) {
   struct run *run = context;
-  FUZZ_CHECK(to != SELF && to <= MEMBERS && part_count >= 1, "a frame for a peer");
+  FUZZ_CHECK(to != SELF && part_count >= 1, "a frame for a peer");
   FUZZ_CHECK(parts[0].size >= GR_FRAME_HEADER_BYTES, "a frame has a header");
+  run->peers.roster.tag = gr_load_u64((const uint8_t *)parts[0].data + 8);
   run->peers.roster.incarnation = gr_load_u64((const uint8_t *)parts[0].data + 16);
   return true;
 }
@@ -94,14 +98,19 @@ static gr_status status_of(const struct run *run) {
   return status;
 }
 
-/* The tag is in the first record of a new member. */
+/* The group is in the first record of a new member, the tag in its first frame. */
 static void find_tag(struct run *run) {
   open_member(run, 0);
   FUZZ_CHECK(gr_group_resume(run->peers.group, run->peers.now) == GR_OK, "a new member");
   gr_group_dispatch(run->peers.group);
   FUZZ_CHECK(run->storage.count == 2, "it stores who it is, and its boot");
-  run->peers.roster.tag =
-      gr_load_u64(run->storage.records[0].bytes + GR_RECORD_HEADER_BYTES);
+  const uint8_t *view = run->storage.records[0].bytes + GR_RECORD_HEADER_BYTES;
+  run->group = gr_load_u64(view);
+  run->epoch = gr_load_u64(view + 16);
+  gr_group_stored(run->peers.group, 2);
+  gr_group_poll(run->peers.group, run->peers.now);
+  gr_group_dispatch(run->peers.group);
+  FUZZ_CHECK(run->peers.roster.tag != 0, "it speaks");
   gr_group_free(run->peers.group);
   storage_clear(&run->storage);
 }
@@ -116,18 +125,33 @@ static uint64_t near(struct fuzz_input *input, uint64_t base) {
   return value > 2 ? value - 2 : 0;
 }
 
+static struct gr_view_record view_of(const struct run *run, bool formed) {
+  struct gr_view_record view = {.epoch = {1, run->epoch},
+                                .self = SELF,
+                                .incarnation = INCARNATION,
+                                .formed = formed};
+  struct gr_seats *seats = &view.seats;
+  *seats = (struct gr_seats){.number = run->view, .first = 1, .next_id = MEMBERS + 1};
+  for (seats->count = 0; seats->count < MEMBERS; seats->count++)
+    seats->seats[seats->count] =
+        (struct gr_seat_kept){.id = seats->count + 1,
+                              .incarnation = seats->count + 1 == SELF ? INCARNATION
+                                                                      : seats->count + 1,
+                              .voter = true};
+  return view;
+}
+
 static void write_view(struct run *run, bool formed, struct gr_writer *writer) {
-  struct gr_view_record view = {.formed = formed, .incarnations = {INCARNATION, 2, 3}};
-  gr_view_record_encode(writer, &run->peers.roster, SELF, &view);
+  struct gr_view_record view = view_of(run, formed);
+  gr_view_record_encode(writer, run->group, &view);
 }
 
 static void write_state(struct run *run, struct fuzz_input *input, bool formed,
                         struct gr_writer *writer) {
   struct gr_state_record state = {.first = near(input, 1), .boot = near(input, 1)};
-  state.view.formed = formed;
-  for (uint32_t i = 0; i < MEMBERS; i++)
-    state.view.incarnations[i] = i + 1 == SELF ? INCARNATION : i + 1;
-  state.promised = (gr_ballot){1, near(input, 1), 2};
+  run->view = near(input, 1);
+  state.view = view_of(run, formed);
+  state.promised = (gr_ballot){run->view, near(input, 1), 2};
   state.slot = near(input, 3);
   state.seqno = near(input, 0);
   for (uint32_t i = 0; i < MEMBERS; i++) {
@@ -142,7 +166,7 @@ static void write_state(struct run *run, struct fuzz_input *input, bool formed,
   run->ticket = state.first;
   run->round = state.promised.round;
   run->slot = state.slot + 1;
-  gr_state_record_encode(writer, &run->peers.roster, SELF, &state);
+  gr_state_record_encode(writer, run->group, &state);
 }
 
 /* Behind the record's head; of one or two entries. */
@@ -172,8 +196,16 @@ static void write_batch(struct run *run, struct fuzz_input *input,
 static void write_accept(struct run *run, struct fuzz_input *input,
                          struct gr_writer *writer) {
   struct gr_accept_record accept = {.slot = near(input, run->slot)};
-  accept.ballot = (gr_ballot){1, near(input, run->round), 2};
-  accept.cut.lanes = fuzz_u8(input) % 8;
+  accept.ballot = (gr_ballot){run->view, near(input, run->round), 2};
+  uint8_t choice = fuzz_u8(input);
+  accept.cut.lanes = choice % 8;
+  if (choice >= 0xf8 && choice % 4 != 0) {
+    accept.cut.lanes = 0;
+    accept.cut.config = (struct gr_config){.kind = (enum gr_change_kind)(choice % 4),
+                                           .member = near(input, MEMBERS + 1),
+                                           .incarnation = choice % 4 == GR_CHANGE_ADD};
+    run->view++;
+  }
   for (uint32_t i = 0; i < MEMBERS; i++) {
     if (!gr_memberset_has(accept.cut.lanes, i)) continue;
     struct gr_mark *mark = &accept.cut.marks[i];
@@ -206,7 +238,7 @@ static void write_body(struct run *run, struct fuzz_input *input,
     return;
   case GR_RECORD_PROMISE:
     run->round = near(input, run->round + 1);
-    gr_promise_record_encode(writer, (gr_ballot){1, run->round, 2});
+    gr_promise_record_encode(writer, (gr_ballot){run->view, run->round, 2});
     return;
   case GR_RECORD_BATCH:
     write_batch(run, input, writer);
@@ -425,10 +457,11 @@ static void start(struct run *run) {
                                          .message_bytes_max = MESSAGE_BYTES_MAX,
                                          .batch_bytes_max = BATCH_BYTES_MAX};
   run->peers.now = 1000 * MS;
+  run->view = 1;
   storage_open(&run->storage);
   find_tag(run);
   for (uint32_t i = 0; i < MEMBERS; i++) run->peers.boots[i] = run->peers.next_seq[i] = 1;
-  run->ticket = run->slot = run->round = 1;
+  run->ticket = run->slot = run->round = run->view = 1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
