@@ -66,6 +66,7 @@ typedef struct gr_member {
   uint64_t held;      /* batches of this member's lane that we hold without a gap */
   uint64_t ordered;   /* batches of this member's lane that have a place in the order */
   enum gr_member_state state; /* RECOVERING or ONLINE; of this member itself also others */
+  uint64_t view;              /* the latest view that it was heard in */
   bool unreachable;           /* it is suspected: silent for longer than it used to be */
   gr_attributes attributes;   /* valid until the next call that is no query */
 } gr_member;

@@ -217,6 +217,9 @@ GR_API int gr_paxos_reset(gr_paxos *paxos, gr_time now);
 /* This process: what the ADD that admits it must name. */
 GR_API uint64_t gr_paxos_incarnation(const gr_paxos *paxos);
 
+/* Hash of all options that must be equal at all members. */
+GR_API uint64_t gr_paxos_limits(const gr_paxos *paxos);
+
 /* As the functions of the same name in inspect.h. */
 GR_API int gr_paxos_status(const gr_paxos *paxos, gr_status *status);
 GR_API int gr_paxos_counters(const gr_paxos *paxos, gr_counters *counters);

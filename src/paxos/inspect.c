@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/fill.h"
 #include "paxos/engine.h"
-
-#include <string.h>
-
-/* Copies as much as the caller's struct, whose size comes first, has room for. */
-static int fill_in(void *to, size_t to_size, const void *from, size_t from_size) {
-  if (to_size < sizeof(size_t)) return GR_ERR_INVALID;
-  size_t size = to_size < from_size ? to_size : from_size;
-  memcpy((uint8_t *)to + sizeof(size_t), (const uint8_t *)from + sizeof(size_t),
-         size - sizeof(size_t));
-  if (to_size > from_size) memset((uint8_t *)to + from_size, 0, to_size - from_size);
-  return GR_OK;
-}
 
 int gr_paxos_status(const gr_paxos *p, gr_status *status) {
   if (!p || !status) return GR_ERR_INVALID;
@@ -40,12 +29,12 @@ int gr_paxos_status(const gr_paxos *p, gr_status *status) {
       .epoch = p->epoch.count,
       .digest = p->digest,
   };
-  return fill_in(status, status->size, &now, sizeof(now));
+  return gr_fill_in(status, status->size, &now, sizeof(now));
 }
 
 int gr_paxos_counters(const gr_paxos *p, gr_counters *counters) {
   if (!p || !counters) return GR_ERR_INVALID;
-  return fill_in(counters, counters->size, &p->counters, sizeof(p->counters));
+  return gr_fill_in(counters, counters->size, &p->counters, sizeof(p->counters));
 }
 
 static void fill_member(const struct gr_paxos *p, uint32_t index, gr_member *member) {
@@ -64,6 +53,7 @@ static void fill_member(const struct gr_paxos *p, uint32_t index, gr_member *mem
       .delivered = self ? p->delivered : peer->delivered,
       .held = lane->held,
       .ordered = lane->ordered,
+      .view = self ? p->roster.view : peer->view,
       .state =
           gr_memberset_has(p->voters, index) ? GR_MEMBER_ONLINE : GR_MEMBER_RECOVERING,
   };

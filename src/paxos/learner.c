@@ -233,9 +233,11 @@ static uint64_t digest_of(const struct gr_paxos *p, const struct gr_lane *lane) 
   uint64_t digest = digest_step(p->digest, p->roster.ids[p->deliver_lane]);
   digest = digest_step(digest, lane->messages);
   uint64_t first = lane->delivered.seq != 0 ? lane->delivered.seq : lane->ordered + 1;
-  for (uint64_t seq = first; seq <= lane->ordered + 1; seq++)
-    digest = digest_step(digest, gr_load_u64(gr_lane_place(lane, seq)->bytes +
-                                             GR_BATCH_HEADER_BYTES - 8));
+  for (uint64_t seq = first; seq <= lane->ordered + 1; seq++) {
+    const struct gr_kept_batch *batch = gr_lane_place(lane, seq);
+    GR_CHECK(batch->bytes != NULL);
+    digest = digest_step(digest, gr_load_u64(batch->bytes + GR_BATCH_HEADER_BYTES - 8));
+  }
   return digest;
 }
 

@@ -226,6 +226,10 @@ void gr_paxos_free(gr_paxos *p) {
   memory.release(memory.context, p, p->footprint);
 }
 
+uint64_t gr_paxos_limits(const gr_paxos *p) {
+  return p ? p->group : 0;
+}
+
 void gr_paxos_trace(gr_paxos *p, gr_trace_callback *callback, void *context) {
   if (!p) return;
   p->trace = callback;

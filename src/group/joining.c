@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Coming in: a process that is in no group asks one seed after the other, and the leader
+ * that these point to, until it is let in, refused, or out of time. A member that was
+ * removed against its will, or fell behind, does the same again after a while, with what
+ * its host has by then. And a member that hears nobody asks whether it still is one.
+ */
+#include "group/group.h"
+
+/* How long one who was asked may take before the next one is. */
+static gr_time patience(const struct gr_group *group) {
+  return 2 * group->options.election_timeout_ns;
+}
+
+static struct gr_retry_settings retry_settings(const struct gr_group *group) {
+  uint64_t tries = group->options.rejoin_tries;
+  return (struct gr_retry_settings){group->options.rejoin_interval_ns,
+                                    UINT64_C(300) * 1000000000,
+                                    tries == GR_REJOIN_NEVER ? 0 : tries};
+}
+
+void gr_joining_fill(const struct gr_group *group, struct gr_join *join) {
+  *join = (struct gr_join){.member = group->joining.stage == GR_JOINING_NOT
+                                         ? gr_members_status(group).self
+                                         : 0,
+                           .limits = gr_paxos_limits(group->paxos),
+                           .applied = group->joining.applied,
+                           .members_max = group->options.members_max,
+                           .attributes = group->options.attributes};
+}
+
+static void rename_to(struct gr_group *group, gr_member_id name) {
+  if (group->name == name) return;
+  group->name = name;
+  group->name_due = true;
+}
+
+/* ---- asking ---- */
+
+static void close_seeds(struct gr_group *group) {
+  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+    if ((group->links[i].id & GR_SEED_BITS) == GR_SEED_BITS)
+      gr_link_close(group, &group->links[i]);
+}
+
+/* One seed after the other; those who were members when we were are seeds, too. */
+static struct gr_link *next_asked(struct gr_group *group) {
+  struct gr_joining *joining = &group->joining;
+  uint32_t places = GR_LINKS_MAX + (uint32_t)group->options.seed_count;
+  for (uint32_t k = 0; k < places; k++) {
+    joining->seed = (joining->seed + 1) % places;
+    if (joining->seed >= GR_LINKS_MAX) {
+      uint32_t seed = joining->seed - GR_LINKS_MAX;
+      struct gr_link *link =
+          gr_link_open(group, GR_SEED_BITS | (seed + 1), group->seeds[seed]);
+      if (link) return link;
+    } else if (group->links[joining->seed].id != 0 &&
+               !group->links[joining->seed].closing &&
+               group->links[joining->seed].id < GR_MEMBER_ID_MAX) {
+      return &group->links[joining->seed];
+    }
+  }
+  return NULL;
+}
+
+static void ask(struct gr_group *group) {
+  struct gr_joining *joining = &group->joining;
+  struct gr_link *link = gr_link_find(group, joining->leader);
+  joining->leader = 0; /* once: should it not answer, the next seed knows better */
+  if (!link) link = next_asked(group);
+  joining->answer_due = group->now + patience(group);
+  if (link) link->due |= GR_DUE(GR_MESSAGE_JOIN);
+}
+
+void gr_joining_begin(struct gr_group *group) {
+  struct gr_joining *joining = &group->joining;
+  joining->stage = GR_JOINING_ASKING;
+  joining->since = joining->answer_due = group->now;
+  joining->error = GR_ERR_TIMEOUT;
+  joining->leader = 0;
+  group->leaving = false;
+  rename_to(group, GR_GUEST_BIT | (gr_paxos_incarnation(group->paxos) >> 2));
+}
+
+static void fail(struct gr_group *group, int error) {
+  struct gr_joining *joining = &group->joining;
+  struct gr_retry_settings settings = retry_settings(group);
+  gr_recovery_stop(group);
+  close_seeds(group);
+  joining->stage = GR_JOINING_RESTING;
+  gr_retry_failed(&joining->retry, &settings, group->now);
+  if (!joining->again || joining->retry.state == GR_RETRY_EXHAUSTED)
+    gr_members_step(group, GR_CAUSE_REFUSED, error);
+}
+
+/* ---- answers ---- */
+
+static void admitted(struct gr_group *group, const struct gr_answer *answer) {
+  close_seeds(group);
+  gr_retry_stop(&group->joining.retry);
+  group->joining.stage = GR_JOINING_RECOVERING;
+  group->joining.member = answer->member;
+  gr_members_step(group, GR_CAUSE_JOINED, GR_OK);
+  rename_to(group, answer->member);
+  gr_recovery_begin(group, answer);
+}
+
+static void redirected(struct gr_group *group, const struct gr_contact *contact) {
+  struct gr_link *link = gr_link_open(group, contact->id, contact->address);
+  if (!link) return;
+  if (link->until == GR_TIME_NEVER && !link->member)
+    link->until = group->now + group->options.join_timeout_ns;
+  group->joining.leader = contact->id;
+  group->joining.answer_due = group->now; /* at once */
+}
+
+void gr_joining_answered(struct gr_group *group, gr_member_id from,
+                         const struct gr_answer *answer) {
+  struct gr_joining *joining = &group->joining;
+  if (answer->incarnation != gr_paxos_incarnation(group->paxos)) return;
+  if (joining->stage == GR_JOINING_NOT && answer->verdict == GR_VERDICT_GONE) {
+    /* A founder that has not met the others is told in another way. */
+    if (gr_members_status(group).role == GR_ROLE_FORMING) return;
+    gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
+    return;
+  }
+  if (joining->stage != GR_JOINING_ASKING) return;
+  switch (answer->verdict) {
+  case GR_VERDICT_WAIT:
+    if (answer->error != GR_OK) joining->error = answer->error;
+    joining->leader = from < GR_MEMBER_ID_MAX ? from : 0;
+    joining->answer_due = group->now + group->options.heartbeat_interval_ns;
+    break;
+  case GR_VERDICT_REDIRECT:
+    redirected(group, &answer->contacts[0]);
+    break;
+  case GR_VERDICT_ADMITTED:
+    admitted(group, answer);
+    break;
+  case GR_VERDICT_REFUSED:
+    fail(group, answer->error);
+    break;
+  case GR_VERDICT_GONE:
+    break;
+  }
+}
+
+/* ---- out, and in again ---- */
+
+void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int error) {
+  struct gr_joining *joining = &group->joining;
+  gr_status status = gr_members_status(group);
+  joining->applied = status.seqno;
+  joining->digest = status.digest;
+  gr_members_step(group, cause, error);
+  gr_recovery_stop(group);
+  gr_donation_stop_all(group);
+  gr_paxos_reset(group->paxos, group->now);
+  group->halt_told = false;
+  group->leaving = false;
+  group->removing = 0;
+  group->left_until = 0;
+  group->quorum = (struct gr_quorum){0};
+  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+    struct gr_link *link = &group->links[i];
+    link->member = link->voter = link->suspected = false;
+    link->tries = 0;
+    if (link->id != 0) link->until = GR_TIME_NEVER; /* whom to ask when we come back */
+  }
+  joining->again = error != GR_OK;
+  joining->stage = GR_JOINING_RESTING;
+  struct gr_retry_settings settings = retry_settings(group);
+  if (joining->again) gr_retry_start(&joining->retry, &settings, group->now);
+}
+
+/* Nobody of a majority is heard: perhaps the others went on without us. */
+static void ask_whether_member(struct gr_group *group) {
+  if (group->quorum.state == GR_QUORUM_HELD || group->now < group->asked_due) return;
+  group->asked_due = group->now + patience(group);
+  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+    if (group->links[i].member) group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);
+}
+
+void gr_joining_tick(struct gr_group *group) {
+  struct gr_joining *joining = &group->joining;
+  switch (joining->stage) {
+  case GR_JOINING_NOT:
+    ask_whether_member(group);
+    break;
+  case GR_JOINING_ASKING:
+    if (group->now - joining->since >= group->options.join_timeout_ns)
+      fail(group, joining->error);
+    else if (group->now >= joining->answer_due)
+      ask(group);
+    break;
+  case GR_JOINING_RECOVERING:
+    gr_recovery_tick(group);
+    break;
+  case GR_JOINING_RESTING:
+    if (gr_retry_next(&joining->retry, group->now)) gr_joining_begin(group);
+    break;
+  }
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Going, and asking that somebody goes. The leader proposes it; a leader that goes itself
+ * first moves the lead to somebody else, so that nobody ever removes itself.
+ */
+#include "group/group.h"
+
+/* Asked again after so many heartbeat intervals. */
+#define ASK_INTERVALS 2
+
+/* The voter that is closest to having everything. */
+static gr_member_id successor(const struct gr_group *group) {
+  gr_member members[GR_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  size_t count = 0;
+  gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
+  const gr_member *best = NULL;
+  for (size_t i = 0; i < count; i++) {
+    const gr_member *member = &members[i];
+    if (member->is_self || !member->reachable || member->state != GR_MEMBER_ONLINE)
+      continue;
+    if (!best || member->accepted > best->accepted) best = member;
+  }
+  return best ? best->id : 0;
+}
+
+static void ask_leader(struct gr_group *group, gr_member_id leader, gr_member_id member,
+                       uint8_t reason) {
+  struct gr_link *link = gr_link_find(group, leader);
+  if (!link) return;
+  link->remove = (struct gr_remove){member, reason};
+  link->due |= GR_DUE(GR_MESSAGE_REMOVE);
+}
+
+/* Some may not know yet that it was chosen (R17). */
+#define LINGER_TIMEOUTS 10
+
+void gr_leaving_done(struct gr_group *group) {
+  group->left_until = group->now + LINGER_TIMEOUTS * group->options.election_timeout_ns;
+  gr_members_step(group, GR_CAUSE_LEFT, GR_OK);
+}
+
+static void leave(struct gr_group *group, const gr_status *status) {
+  size_t count;
+  gr_paxos_view(group->paxos, NULL, 0, &count);
+  if (status->view == 0 || count <= 1) { /* there is nobody to tell */
+    gr_members_step(group, GR_CAUSE_LEFT, GR_OK);
+    gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+    return;
+  }
+  if (status->unordered_bytes > 0) return; /* what was taken is delivered first */
+  if (status->role == GR_ROLE_LEADER) {
+    gr_member_id next = successor(group);
+    if (next != 0) gr_paxos_transfer(group->paxos, next, group->now);
+  } else if (status->leader != 0) {
+    ask_leader(group, status->leader, status->self, GR_VIEW_LEFT);
+  }
+}
+
+static void remove_other(struct gr_group *group, const gr_status *status) {
+  if (group->now >= group->removing_until) group->removing = 0;
+  if (group->removing == 0) return;
+  if (status->role == GR_ROLE_LEADER)
+    gr_leading_remove(group, group->removing, GR_VIEW_EXCLUDED);
+  else if (status->leader != 0)
+    ask_leader(group, status->leader, group->removing, GR_VIEW_EXCLUDED);
+}
+
+void gr_leaving_tick(struct gr_group *group) {
+  if (group->left_until != 0) {
+    if (group->now >= group->left_until) gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+    return;
+  }
+  if (!group->leaving && group->removing == 0) return;
+  if (group->now < group->asked_due) return;
+  group->asked_due = group->now + ASK_INTERVALS * group->options.heartbeat_interval_ns;
+  gr_status status = gr_members_status(group);
+  if (group->leaving)
+    leave(group, &status);
+  else
+    remove_other(group, &status);
+}
+
+void gr_leaving_asked(struct gr_group *group, gr_member_id from,
+                      const struct gr_remove *remove) {
+  const struct gr_link *link = gr_link_find(group, from);
+  if (!link || !link->member) return;
+  bool itself = remove->reason == GR_VIEW_LEFT && remove->member == from;
+  bool other = remove->reason == GR_VIEW_EXCLUDED;
+  if ((itself || other) && gr_members_status(group).role == GR_ROLE_LEADER)
+    gr_leading_remove(group, remove->member, remove->reason);
+}
