@@ -235,6 +235,36 @@ Test(wal, what_a_file_held_before_never_comes_back) {
   }
 }
 
+/* One life of a log that keeps no record, only the state. Every third ends before it has
+ * written one. */
+static void live_on_state(gr_ticket last, gr_ticket upto, gr_ticket content,
+                          bool crashes) {
+  struct given given = {.first = last + 1};
+  struct gr_wal *wal = open_log(path, SEGMENT_BYTES, &given);
+  cr_assert_eq(given.count, 0);
+  cr_assert_eq(given.state, content - 1);
+  if (upto > last) append_records(wal, last + 1, upto);
+  trim_log(wal, path, upto + 1, content);
+  if (!crashes) gr_wal_close(wal);
+}
+
+Test(wal, a_state_in_place_of_all_records) {
+  gr_ticket last = 0;
+  for (gr_ticket round = 1; round <= 40; round++) {
+    const gr_ticket upto = round % 3 == 0 ? last : last + round;
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(30);
+      live_on_state(last, upto, round, round % 2 == 0);
+      _exit(0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0, "round %d", (int)round);
+    last = upto;
+  }
+}
+
 /* A checkpoint waits until what comes before it is durable. */
 Test(wal, a_checkpoint_is_not_ahead_of_the_records) {
   struct given given = {.first = 1};
