@@ -37,7 +37,11 @@ static void answer_member(struct gr_group *group, gr_member_id from,
                           const struct gr_message_header *header,
                           const struct gr_join *join) {
   struct gr_link *link = gr_link_find(group, from);
-  if (link && link->member && link->incarnation == header->incarnation) return;
+  gr_seat seats[GR_MEMBERS_MAX];
+  size_t count;
+  gr_paxos_view(group->paxos, seats, GR_MEMBERS_MAX, &count);
+  for (size_t i = 0; i < count; i++)
+    if (seats[i].id == from && seats[i].incarnation == header->incarnation) return;
   if (!link) link = gr_link_open(group, from, join->attributes.address);
   if (!link) return;
   if (link->until == GR_TIME_NEVER)

@@ -120,7 +120,8 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
   if (answer->incarnation != gr_paxos_incarnation(group->paxos)) return;
   if (joining->stage == GR_JOINING_NOT && answer->verdict == GR_VERDICT_GONE) {
     /* A founder that has not met the others is told in another way. */
-    if (gr_members_status(group).role == GR_ROLE_FORMING) return;
+    if (gr_members_status(group).role == GR_ROLE_FORMING || group->left_until != 0)
+      return;
     gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
     return;
   }
@@ -175,7 +176,9 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
 
 /* Nobody of a majority is heard: perhaps the others went on without us. */
 static void ask_whether_member(struct gr_group *group) {
-  if (group->quorum.state == GR_QUORUM_HELD || group->now < group->asked_due) return;
+  if (group->left_until != 0 || group->quorum.state == GR_QUORUM_HELD ||
+      group->now < group->asked_due)
+    return;
   group->asked_due = group->now + patience(group);
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     if (group->links[i].member) group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);

@@ -116,6 +116,8 @@ static void tell_view(struct gr_group *group, enum gr_view_reason reason,
 
 void gr_members_begin(struct gr_group *group) {
   group->view_due = false;
+  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+    gr_detector_begin(&group->links[i].detector, group->now);
   gr_members_enter(group);
   tell_view(group, GR_VIEW_FOUNDED, 0);
 }
@@ -269,7 +271,8 @@ static void poll_caught_up(struct gr_group *group) {
 
 void gr_members_tick(struct gr_group *group) {
   forgive_own_pause(group);
-  if (gr_members_status(group).view == 0) return;
+  gr_status status = gr_members_status(group);
+  if (status.view == 0 || status.role == GR_ROLE_FORMING) return;
   gr_memberset suspected = suspects(group);
   tell_suspects(group, suspected);
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
