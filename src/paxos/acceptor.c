@@ -170,6 +170,7 @@ void gr_acceptor_receive_accept(struct gr_paxos *p, uint32_t from,
 void gr_acceptor_receive_prepare(struct gr_paxos *p, uint32_t from,
                                  const struct gr_prepare *prepare) {
   struct gr_peer *peer = &p->peers[from];
+  if (!gr_memberset_has(p->voters, from)) return;
   int order = gr_ballot_compare(prepare->ballot, p->promised);
   if (order < 0) {
     peer->due |= GR_DUE_ACCEPTED;
@@ -180,7 +181,6 @@ void gr_acceptor_receive_prepare(struct gr_paxos *p, uint32_t from,
     gr_election_rearm(p); /* the candidate gets its time */
   }
   /* R4: an equal ballot is answered again. */
-  if (!gr_memberset_has(p->voters, from)) return;
   peer->promise_from = prepare->from;
   peer->promise_next = prepare->from;
   peer->promise_chosen = p->chosen;
