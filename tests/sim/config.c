@@ -108,9 +108,19 @@ static void set_cache(struct sim_config *config) {
   options->log_slots_max = 65536;
 }
 
+/* Founders stay, whatever becomes of them. */
+static void set_founders_stay(struct sim_config *config) {
+  gr_options *options = &config->options;
+  if (config->dynamic) return;
+  options->suspect_floor_ns = options->suspect_ceiling_ns = 3600 * SIM_SECOND;
+  options->expel_timeout_ns = 3600 * SIM_SECOND;
+  options->unreachable_timeout_ns = GR_TIME_NEVER;
+}
+
 /* What was not drawn is set to its default, so that the run can reckon with it. */
 static void set_defaults(struct sim_config *config) {
   gr_member_id founders[SIM_SERVERS_MAX];
+  set_founders_stay(config);
   gr_options options = sim_config_options(config, 0, 1, founders);
   if (gr_options_check(&options, NULL) == GR_OK) config->options = options;
 }
@@ -348,6 +358,7 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   draw_durable(&durable_random, config);
   uint32_t drawn = draw_members(&random, config->world);
   config->members = members > 0 ? members : drawn;
+  config->servers = config->members;
   if (profile == SIM_PROFILE_calm) {
     set_calm(config);
     set_defaults(config);

@@ -92,11 +92,24 @@ struct sim_disk_config {
   uint32_t checkpoint_ppm; /* of what is durable: it says so to the group */
 };
 
+/* What servers that come and go have to do with. */
+struct sim_membership_config {
+  bool snapshots;       /* hosts give them; else joiners have but the log */
+  uint64_t state_bytes; /* of a host's state, at most */
+  uint32_t busy_ppm;    /* of snapshots: the donor opens none now */
+  uint32_t waits_ppm;   /* of pieces: not ready */
+  uint32_t fails_ppm;   /* of pieces: the snapshot fails */
+  bool shy;             /* hosts sometimes do not let others in */
+};
+
 struct sim_config {
   enum sim_profile profile;
   enum sim_profile world; /* the profile, or that which a durable one is drawn like */
   uint64_t seed;
-  uint32_t members;
+  uint32_t members; /* founders */
+  uint32_t servers;
+  bool dynamic; /* members change */
+  struct sim_membership_config membership;
   gr_options
       options; /* as all members have them; self, founders and seed are their own */
   bool may_fall_behind;

@@ -16,7 +16,7 @@ static void plan(struct simulation *sim, uint32_t index, gr_time wait,
 }
 
 static uint32_t any_member(struct simulation *sim) {
-  return (uint32_t)gr_random_below(&sim->disk_random, sim->members);
+  return (uint32_t)gr_random_below(&sim->disk_random, sim->servers);
 }
 
 static bool is_down(const struct simulation *sim, uint32_t index) {
@@ -52,8 +52,8 @@ static void restart(struct simulation *sim, uint32_t index) {
 
 void sim_crashes_restart(struct simulation *sim) {
   uint32_t first = any_member(sim);
-  for (uint32_t i = 0; i < sim->members; i++) {
-    uint32_t index = (first + i) % sim->members;
+  for (uint32_t i = 0; i < sim->servers; i++) {
+    uint32_t index = (first + i) % sim->servers;
     if (!is_down(sim, index) || sim->storages[index].gone) continue;
     restart(sim, index);
     return;
@@ -61,7 +61,7 @@ void sim_crashes_restart(struct simulation *sim) {
 }
 
 void sim_crashes_restart_all(struct simulation *sim) {
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     struct sim_process *process = &sim->processes[i];
     sim->storages[i].full_until = sim->storages[i].stalls_until = 0;
     sim->storages[i].fails = false;
@@ -77,26 +77,26 @@ void sim_crashes_outage(struct simulation *sim) {
   gr_time window = 0;
   if (gr_random_below(&sim->disk_random, 2) == 0)
     window = sim_spread(&sim->disk_random, 1000, 50 * SIM_MS);
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     plan(sim, i, gr_random_below(&sim->disk_random, window + 1), SIM_EVENT_CRASH, true);
 }
 
 void sim_crashes_majority(struct simulation *sim) {
   uint32_t first = any_member(sim);
-  for (uint32_t i = 0; i <= sim->members / 2; i++)
-    plan(sim, (first + i) % sim->members, 0, SIM_EVENT_CRASH, true);
+  for (uint32_t i = 0; i <= sim->servers / 2; i++)
+    plan(sim, (first + i) % sim->servers, 0, SIM_EVENT_CRASH, true);
 }
 
 /* A member comes back without its storage, once all know it; a majority never does. */
 void sim_crashes_wipe(struct simulation *sim) {
   uint32_t gone = 1;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     if (!sim->storages[i].met) return;
     gone += sim->storages[i].gone || sim->storages[i].wiped;
   }
   uint32_t index = any_member(sim);
   struct sim_storage *storage = &sim->storages[index];
-  if (2 * gone >= sim->members || storage->gone || storage->wiped) return;
+  if (2 * gone >= sim->servers || storage->gone || storage->wiped) return;
   if (sim->processes[index].group) sim_process_crash(sim, index, true);
   sim_report_note(&sim->report, sim->now, index, "STORAGE WIPED");
   sim_storage_wipe(sim, index);
@@ -116,7 +116,7 @@ static void strike(struct sim_process *process) {
     wait = gr_random_below(&sim->disk_random, 2 * sim->config.disk.sync_ns + 1);
   plan(sim, process->index, wait, SIM_EVENT_CRASH, true);
   if (!sim_chance(&sim->disk_random, sim->config.disk.ambush_all_ppm)) return;
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (i != process->index) plan(sim, i, wait, SIM_EVENT_CRASH, true);
 }
 

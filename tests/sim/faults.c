@@ -11,7 +11,7 @@ static struct sim_links between(uint32_t a, uint32_t b, bool both) {
 }
 
 static uint32_t any_member(struct simulation *sim) {
-  return (uint32_t)gr_random_below(&sim->fault_random, sim->members);
+  return (uint32_t)gr_random_below(&sim->fault_random, sim->servers);
 }
 
 /* The member that leads, or any if none does; half of the time any. */
@@ -19,7 +19,7 @@ static uint32_t member_of_interest(struct simulation *sim) {
   if (gr_random_below(&sim->fault_random, 2) == 0) return any_member(sim);
   uint64_t round = 0;
   uint32_t leader = any_member(sim);
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     const struct sim_process *process = &sim->processes[i];
     if (process->state != SIM_UP || process->status.role != GR_ROLE_LEADER) continue;
     if (process->status.promised.round < round) continue;
@@ -36,7 +36,7 @@ static gr_time lasts(struct simulation *sim) {
 /* ---- links ---- */
 
 static void cut_sides(struct simulation *sim, uint32_t side, bool one_way) {
-  uint32_t all = (1u << sim->members) - 1;
+  uint32_t all = (1u << sim->servers) - 1;
   sim_network_cut(sim, (struct sim_links){side, all & ~side, !one_way}, lasts(sim));
 }
 
@@ -46,12 +46,12 @@ static bool sometimes(struct simulation *sim) {
 
 static void partition(struct simulation *sim) {
   uint32_t side =
-      (uint32_t)gr_random_below(&sim->fault_random, UINT64_C(1) << sim->members);
+      (uint32_t)gr_random_below(&sim->fault_random, UINT64_C(1) << sim->servers);
   cut_sides(sim, side, sometimes(sim));
 }
 
 static void isolate(struct simulation *sim) {
-  uint32_t all = (1u << sim->members) - 1;
+  uint32_t all = (1u << sim->servers) - 1;
   uint32_t side = 1u << member_of_interest(sim);
   bool one_way = sometimes(sim);
   /* One way: either its own frames are lost, or those to it. */
@@ -85,7 +85,7 @@ static void reset(struct simulation *sim) {
   uint32_t a = member_of_interest(sim);
   bool all = sometimes(sim);
   uint32_t one = any_member(sim);
-  for (uint32_t b = 0; b < sim->members; b++)
+  for (uint32_t b = 0; b < sim->servers; b++)
     if (a != b && (all || b == one)) sim_network_reset(sim, a, b);
 }
 
@@ -102,7 +102,7 @@ void sim_faults_ambush(struct simulation *sim, uint32_t leader, enum gr_trace_ki
   if (!sim->faults_on || !sim->met || !sim_chance(&sim->fault_random, ppm)) return;
   bool deaf = sometimes(sim);
   uint32_t others = 0;
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (i != leader && gr_random_below(&sim->fault_random, 4) > 0) others |= 1u << i;
   sim_network_cut(sim, (struct sim_links){1u << leader, others, deaf}, lasts(sim));
 }
@@ -111,7 +111,7 @@ void sim_faults_ambush(struct simulation *sim, uint32_t leader, enum gr_trace_ki
 
 static uint32_t able_members(const struct simulation *sim) {
   uint32_t able = 0;
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (sim_oracle_able(&sim->oracle, i)) able++;
   return able;
 }
@@ -132,7 +132,7 @@ static void crash(struct simulation *sim) {
   }
   bool begun = sim_oracle_begun(&sim->oracle);
   if (begun && sim_oracle_able(&sim->oracle, index) &&
-      2 * (able_members(sim) - 1) <= sim->members)
+      2 * (able_members(sim) - 1) <= sim->servers)
     return;
   if (!begun && sim->processes[index].generation + 1 == SIM_GENERATIONS_MAX) return;
   sim_process_crash(sim, index, false);
@@ -143,7 +143,7 @@ static void restart(struct simulation *sim) {
     sim_crashes_restart(sim);
     return;
   }
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     struct sim_process *process = &sim->processes[i];
     if (process->state != SIM_DOWN || process->generation + 1 == SIM_GENERATIONS_MAX)
       continue;
@@ -157,7 +157,7 @@ static void lose_majority(struct simulation *sim) {
     sim_crashes_majority(sim);
     return;
   }
-  while (2 * able_members(sim) > sim->members) {
+  while (2 * able_members(sim) > sim->servers) {
     uint32_t index = any_member(sim);
     if (alive(sim, index)) sim_process_crash(sim, index, false);
   }
@@ -178,7 +178,7 @@ static void clock_jump(struct simulation *sim) {
 static uint32_t successor(struct simulation *sim) {
   uint32_t chosen = any_member(sim);
   if (gr_random_below(&sim->fault_random, 2) == 0) return chosen;
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (sim->processes[i].state == SIM_UP &&
         sim->processes[i].status.chosen < sim->processes[chosen].status.chosen)
       chosen = i;
@@ -277,7 +277,7 @@ static void begin(struct simulation *sim, enum sim_fault fault) {
 }
 
 static bool all_formed(const struct simulation *sim) {
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (sim->oracle.witnesses[i].formed == 0) return false;
   return true;
 }

@@ -40,7 +40,7 @@ static bool can_be_core(const struct simulation *sim, uint32_t index, bool begun
  * those who died meanwhile: nothing is promised then. Where all come back, it takes all.
  */
 static bool all_able_formed(const struct simulation *sim) {
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (sim_oracle_able(&sim->oracle, i) && sim->oracle.witnesses[i].formed == 0)
       return false;
   return true;
@@ -50,17 +50,17 @@ static bool all_able_formed(const struct simulation *sim) {
  * and the dead are started again. 0 if there is no majority. */
 static uint32_t choose_core(struct simulation *sim, bool begun) {
   uint32_t able = 0, core = 0, count = 0;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     if (!begun && !sim->config.durable && sim->processes[i].state == SIM_DOWN &&
         sim->processes[i].generation + 1 < SIM_GENERATIONS_MAX)
       sim_process_start(sim, i, sim->processes[i].generation + 1);
     if (can_be_core(sim, i, begun)) able++;
   }
-  if (2 * able <= sim->members || (!begun && able < sim->members)) return 0;
-  uint32_t least = begun ? sim->members / 2 + 1 : sim->members;
+  if (2 * able <= sim->servers || (!begun && able < sim->servers)) return 0;
+  uint32_t least = begun ? sim->servers / 2 + 1 : sim->servers;
   uint32_t size = (uint32_t)sim_between(&sim->fault_random, least, able);
   while (count < size) {
-    uint32_t i = (uint32_t)gr_random_below(&sim->fault_random, sim->members);
+    uint32_t i = (uint32_t)gr_random_below(&sim->fault_random, sim->servers);
     if (!can_be_core(sim, i, begun) || (core >> i & 1)) continue;
     core |= 1u << i;
     count++;
@@ -76,8 +76,8 @@ static void cut_for_ever(struct simulation *sim, uint32_t from, uint32_t to) {
 
 static void leave_rest_broken(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  for (uint32_t a = 0; a < sim->members; a++) {
-    for (uint32_t b = a + 1; b < sim->members; b++) {
+  for (uint32_t a = 0; a < sim->servers; a++) {
+    for (uint32_t b = a + 1; b < sim->servers; b++) {
       if (in_core(run, a) && in_core(run, b)) continue;
       uint64_t way = gr_random_below(&sim->fault_random, 4);
       switch (sim->config.remains) {
@@ -102,7 +102,7 @@ static void leave_rest_broken(struct sim_liveness *run) {
 /* Who is not in the core may stay away for ever. */
 static void leave_rest_down(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (!in_core(run, i) && sim->processes[i].group &&
         gr_random_below(&sim->disk_random, 3) == 0)
       sim_process_crash(sim, i, true);
@@ -137,7 +137,7 @@ static void make_whole(struct sim_liveness *run) {
   sim_network_repair(sim);
   leave_rest_broken(run);
   sim_network_tell(sim, true);
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     struct sim_process *process = &sim->processes[i];
     process->busy_until = 0;
     if (in_core(run, i) && process->state == SIM_PAUSED) {
@@ -171,7 +171,7 @@ static gr_time bound(const struct sim_liveness *run) {
   const struct simulation *sim = run->sim;
   const gr_options *options = &sim->config.options;
   uint64_t messages = 0;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     messages += sim->processes[i].broadcasts + sim->processes[i].burst;
     if (in_core(run, i))
       messages += sim->oracle.order_count - sim->oracle.witnesses[i].seqno;
@@ -192,7 +192,7 @@ static gr_time idle_window(const struct simulation *sim) {
 static bool has_all(const struct sim_liveness *run, uint32_t index) {
   const struct simulation *sim = run->sim;
   const struct sim_witness *witness = &sim->oracle.witnesses[index];
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     const struct sim_process *process = &sim->processes[i];
     if (!in_core(run, i)) continue;
     if (process->burst > 0 || witness->numbers[i] < process->number) return false;
@@ -208,7 +208,7 @@ static bool odd_links(const struct simulation *sim) {
 static bool converged(const struct sim_liveness *run) {
   const struct simulation *sim = run->sim;
   const gr_status *first = NULL;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     if (!in_core(run, i)) continue;
     const gr_status *status = &sim->processes[i].status;
     if (sim->processes[i].state != SIM_UP || !has_all(run, i)) return false;
@@ -236,7 +236,7 @@ static gr_status status_of(const struct simulation *sim, uint32_t member) {
 static bool is_stranded(const struct sim_liveness *run, uint32_t member) {
   gr_slot delivered = status_of(run->sim, member).delivered;
   bool somebody_ahead = false;
-  for (uint32_t i = 0; i < run->sim->members; i++) {
+  for (uint32_t i = 0; i < run->sim->servers; i++) {
     if (!in_core(run, i)) continue;
     gr_status other = status_of(run->sim, i);
     if (other.delivered <= delivered) continue;
@@ -250,7 +250,7 @@ static bool is_stranded(const struct sim_liveness *run, uint32_t member) {
  * that a majority needs. */
 static bool core_is_stranded(const struct sim_liveness *run) {
   if (!run->sim->config.may_fall_behind) return false;
-  for (uint32_t i = 0; i < run->sim->members; i++)
+  for (uint32_t i = 0; i < run->sim->servers; i++)
     if (in_core(run, i) && is_stranded(run, i)) return true;
   return false;
 }
@@ -261,7 +261,7 @@ static void say_what_is_missing(struct sim_liveness *run) {
     run->phase = SIM_PHASE_DONE;
     return;
   }
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     if (!in_core(run, i)) continue;
     if (sim->config.durable) sim_oracle_complete(&sim->oracle, i);
     sim_oracle_fail(&sim->oracle, "A9",
@@ -277,14 +277,14 @@ static void say_what_is_missing(struct sim_liveness *run) {
 /* ---- idle ---- */
 
 static bool core_is_all(const struct sim_liveness *run) {
-  return run->core == (1u << run->sim->members) - 1;
+  return run->core == (1u << run->sim->servers) - 1;
 }
 
 static void note_frames(struct sim_liveness *run) {
-  for (uint32_t from = 0; from < run->sim->members; from++)
-    for (uint32_t to = 0; to < run->sim->members; to++)
+  for (uint32_t from = 0; from < run->sim->servers; from++)
+    for (uint32_t to = 0; to < run->sim->servers; to++)
       run->frames_before[from][to] = run->sim->links[from][to].frames;
-  for (uint32_t i = 0; i < run->sim->members; i++)
+  for (uint32_t i = 0; i < run->sim->servers; i++)
     run->stored_before[i] = run->sim->storages[i].last;
 }
 
@@ -294,8 +294,8 @@ static void check_idle(struct sim_liveness *run) {
   uint64_t most =
       IDLE_HEARTBEATS * (1024 + 2 * (uint64_t)sim->config.clock_spread) / 1024;
   most += most / 2 + 4;
-  for (uint32_t from = 0; from < sim->members; from++) {
-    for (uint32_t to = 0; to < sim->members; to++) {
+  for (uint32_t from = 0; from < sim->servers; from++) {
+    for (uint32_t to = 0; to < sim->servers; to++) {
       uint64_t sent = sim->links[from][to].frames - run->frames_before[from][to];
       if (!in_core(run, from) || !in_core(run, to) || sent <= most) continue;
       sim_oracle_fail(
@@ -312,7 +312,7 @@ static void check_idle(struct sim_liveness *run) {
 /* All that the members know to be chosen they can deliver again after losing power. */
 static bool settled(const struct sim_liveness *run) {
   const struct simulation *sim = run->sim;
-  for (uint32_t i = 0; sim->config.durable && i < sim->members; i++) {
+  for (uint32_t i = 0; sim->config.durable && i < sim->servers; i++) {
     if (!in_core(run, i)) continue;
     gr_status status = status_of(sim, i);
     if (status.settled != status.chosen || status.synced != status.stored) return false;
@@ -323,7 +323,7 @@ static bool settled(const struct sim_liveness *run) {
 /* Storage was given nothing since the last look, and made nothing durable. */
 static bool storage_rests(struct sim_liveness *run) {
   bool rests = true;
-  for (uint32_t i = 0; i < run->sim->members; i++) {
+  for (uint32_t i = 0; i < run->sim->servers; i++) {
     const struct sim_storage *storage = &run->sim->storages[i];
     if (in_core(run, i) && (storage->last != run->stored_before[i] ||
                             storage->noted != run->noted_before[i]))
@@ -336,7 +336,7 @@ static bool storage_rests(struct sim_liveness *run) {
 
 static void say_what_is_not_settled(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  for (uint32_t i = 0; sim->config.durable && i < sim->members; i++) {
+  for (uint32_t i = 0; sim->config.durable && i < sim->servers; i++) {
     if (!in_core(run, i)) continue;
     gr_status status = status_of(sim, i);
     if (status.settled != status.chosen)
@@ -351,7 +351,7 @@ static void check_idle_storage(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   say_what_is_not_settled(run);
   /* What slow members of the rest say may still let others forget. */
-  for (uint32_t i = 0; i < sim->members && core_is_all(run); i++)
+  for (uint32_t i = 0; i < sim->servers && core_is_all(run); i++)
     if (sim->storages[i].last != run->stored_before[i])
       sim_oracle_fail(&sim->oracle, "A9",
                       "member %u, with nothing to do, stored %llu records", i + 1,
@@ -363,7 +363,7 @@ static void check_idle_storage(struct sim_liveness *run) {
 static void check_wiped(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   if (sim->config.remains != SIM_REMAINS_WHOLE) return;
-  for (uint32_t i = 0; i < sim->members; i++)
+  for (uint32_t i = 0; i < sim->servers; i++)
     if (sim->storages[i].wiped && sim->processes[i].state == SIM_UP)
       sim_oracle_fail(&sim->oracle, "A5",
                       "member %u has not noticed that its storage was lost", i + 1);
@@ -374,7 +374,7 @@ static void check_wiped(struct sim_liveness *run) {
 /* All hosts keep all that was delivered. */
 static void checkpoint_all(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     sim->storages[i].applied = sim->oracle.witnesses[i].seqno;
     sim->processes[i].checkpoint_due = true;
     sim_process_wake(&sim->processes[i]);
@@ -385,7 +385,7 @@ static void checkpoint_all(struct sim_liveness *run) {
 static uint32_t neediest(const struct simulation *sim, uint64_t *bytes) {
   uint32_t member = 0;
   *bytes = 0;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     uint64_t needed = sim_storage_bytes(&sim->storages[i]);
     if (needed <= *bytes) continue;
     *bytes = needed;
@@ -466,11 +466,11 @@ static void trim(struct sim_liveness *run) {
 static bool core_stands(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   uint32_t left = 0;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     if (sim->processes[i].state == SIM_HALTED) run->core &= ~(1u << i);
     left += in_core(run, i);
   }
-  return 2 * left > sim->members;
+  return 2 * left > sim->servers;
 }
 
 static void converge(struct sim_liveness *run) {

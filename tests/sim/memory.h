@@ -15,8 +15,9 @@
 struct sim_frame {
   struct sim_frame *next; /* in an inbox, or of the free ones */
   uint32_t size;
+  uint64_t sender;     /* the name that its connection told */
   uint32_t link_epoch; /* of its connection, when it was sent */
-  uint8_t from;
+  uint8_t from;        /* servers */
   uint8_t to;
   uint8_t size_class;
   bool damaged; /* must be refused */

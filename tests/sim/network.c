@@ -75,6 +75,7 @@ static struct sim_frame *frame_of(struct simulation *sim, uint32_t from, uint32_
   struct sim_frame *frame = sim_frame_new(sim->memory, size);
   frame->from = (uint8_t)from;
   frame->to = (uint8_t)to;
+  frame->sender = sim->processes[from].name;
   frame->link_epoch = link_of(sim, from, to)->epoch;
   size_t at = 0;
   for (size_t i = 0; i < part_count; i++) {
@@ -123,6 +124,7 @@ static struct sim_frame *damaged_copy(struct simulation *sim,
   }
   copy->from = frame->from;
   copy->to = frame->to;
+  copy->sender = frame->sender;
   copy->link_epoch = frame->link_epoch;
   copy->damaged = true;
   return copy;
@@ -131,7 +133,9 @@ static struct sim_frame *damaged_copy(struct simulation *sim,
 static struct sim_frame *same_copy(struct simulation *sim,
                                    const struct sim_frame *frame) {
   gr_slice part = {frame->bytes, frame->size};
-  return frame_of(sim, frame->from, frame->to, &part, 1, frame->size);
+  struct sim_frame *copy = frame_of(sim, frame->from, frame->to, &part, 1, frame->size);
+  copy->sender = frame->sender;
+  return copy;
 }
 
 /* Keeps a few frames, of all ages, that may arrive again much later. */
@@ -190,6 +194,11 @@ void sim_network_sendable(struct simulation *sim, uint32_t from, uint32_t to) {
   if (!link->blocked) return;
   link->blocked = false;
   if (!process->group || process->state == SIM_HALTED) return;
+  if (sim->config.dynamic) {
+    sim_servers_sendable(process, to);
+    sim_process_wake(process);
+    return;
+  }
   int error = gr_group_sendable(process->group, to + 1);
   if (error != GR_OK && error != GR_ERR_HALTED)
     sim_oracle_fail(&sim->oracle, "API", "gr_group_sendable: %s", gr_error_name(error));
@@ -199,17 +208,18 @@ void sim_network_sendable(struct simulation *sim, uint32_t from, uint32_t to) {
 /* ---- cuts and breaks ---- */
 
 void sim_network_tell(struct simulation *sim, bool healed) {
+  if (sim->config.dynamic) return; /* who votes changes; see A8 in oracle_views.c */
   uint32_t links[SIM_SERVERS_MAX] = {0};
-  for (uint32_t from = 0; from < sim->members; from++)
-    for (uint32_t to = 0; to < sim->members; to++)
+  for (uint32_t from = 0; from < sim->servers; from++)
+    for (uint32_t to = 0; to < sim->servers; to++)
       if (from != to && sim->links[from][to].cuts == 0) links[from] |= 1u << to;
   sim_oracle_links(&sim->oracle, links, healed);
 }
 
 void sim_network_cut(struct simulation *sim, struct sim_links links, gr_time lasts) {
   sim_report_links(&sim->report, sim->now, true, links);
-  for (uint32_t from = 0; from < sim->members; from++) {
-    for (uint32_t to = 0; to < sim->members; to++) {
+  for (uint32_t from = 0; from < sim->servers; from++) {
+    for (uint32_t to = 0; to < sim->servers; to++) {
       if (!sim_links_has(links, from, to)) continue;
       sim->links[from][to].cuts++;
       if (sim->config.in_order) sim->links[from][to].epoch++;
@@ -224,8 +234,8 @@ void sim_network_cut(struct simulation *sim, struct sim_links links, gr_time las
 
 void sim_network_heal(struct simulation *sim, struct sim_links links) {
   sim_report_links(&sim->report, sim->now, false, links);
-  for (uint32_t from = 0; from < sim->members; from++) {
-    for (uint32_t to = 0; to < sim->members; to++) {
+  for (uint32_t from = 0; from < sim->servers; from++) {
+    for (uint32_t to = 0; to < sim->servers; to++) {
       struct sim_link *link = link_of(sim, from, to);
       if (!sim_links_has(links, from, to) || link->cuts == 0) continue;
       link->cuts--;
@@ -251,8 +261,8 @@ void sim_network_reset(struct simulation *sim, uint32_t from, uint32_t to) {
 }
 
 void sim_network_repair(struct simulation *sim) {
-  for (uint32_t from = 0; from < sim->members; from++) {
-    for (uint32_t to = 0; to < sim->members; to++) {
+  for (uint32_t from = 0; from < sim->servers; from++) {
+    for (uint32_t to = 0; to < sim->servers; to++) {
       struct sim_link *link = link_of(sim, from, to);
       if (link->blocked) plan_sendable(sim, from, to, sim->now + sim->config.delay_ns);
       link->cuts = 0;

@@ -234,19 +234,17 @@ void sim_oracle_enters(struct sim_oracle *oracle, uint32_t member, uint64_t numb
 void sim_oracle_told_view(struct sim_oracle *oracle, uint32_t member,
                           const gr_view *view);
 /* A process is a member from now on, whose host has the effects of what is behind it. */
-void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, gr_seqno seqno);
-/* Its host has taken over the state as of another seqno. */
-void sim_oracle_moved(struct sim_oracle *oracle, uint32_t member,
-                      const struct sim_data *data);
-/* A member's state changes. */
-void sim_oracle_state(struct sim_oracle *oracle, uint32_t member,
+void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, uint32_t life,
+                         gr_seqno seqno);
+/* The state of a server's process changes. */
+void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
                       enum gr_member_state from, enum gr_member_state to, int error);
 /* The host's state behind a message. */
 struct sim_data sim_oracle_data(const struct sim_oracle *oracle, gr_seqno seqno);
 /* What the host's state becomes with one more message. */
 uint64_t sim_data_hash(uint64_t before, uint32_t origin, uint64_t number, uint64_t bytes);
 /* Compares a host's state, and the library's digest, with those of the order. */
-void sim_oracle_history(struct sim_oracle *oracle, uint32_t member,
+void sim_oracle_history(struct sim_oracle *oracle, uint32_t server,
                         const struct sim_data *data);
 
 /* A converged member has all that was ever delivered. */

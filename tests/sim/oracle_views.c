@@ -68,9 +68,11 @@ static bool view_from(struct sim_oracle *oracle, uint32_t member, const gr_view 
   return true;
 }
 
-static bool same_view(const struct sim_view *a, const struct sim_view *b) {
-  return a->seqno == b->seqno && a->reason == b->reason && a->member == b->member &&
-         memcmp(a->seats, b->seats, sizeof(a->seats)) == 0;
+static bool same_view(const struct sim_view *a, const struct sim_view *b,
+                      bool beginning) {
+  bool same_cause = beginning || (a->seqno == b->seqno && a->reason == b->reason &&
+                                  a->member == b->member);
+  return same_cause && memcmp(a->seats, b->seats, sizeof(a->seats)) == 0;
 }
 
 /* One member's seat differs, as the reason says. */
@@ -145,6 +147,11 @@ void sim_oracle_enters(struct sim_oracle *oracle, uint32_t member, uint64_t numb
                     (unsigned long long)known);
 }
 
+/* Whoever begins is told what holds there, whatever brought it about. */
+static bool is_beginning(const gr_view *view) {
+  return view->reason == GR_VIEW_FOUNDED;
+}
+
 /* In order with the messages. What a host had before is not delivered again. */
 static void check_place(struct sim_oracle *oracle, uint32_t member, const gr_view *view) {
   struct sim_witness *witness = &oracle->witnesses[member];
@@ -171,7 +178,7 @@ void sim_oracle_told_view(struct sim_oracle *oracle, uint32_t member,
     next_view(oracle, &view);
   } else {
     const struct sim_view *known = sim_oracle_view_of(oracle, told->number);
-    if (!known || !same_view(known, &view))
+    if (!known || !same_view(known, &view, is_beginning(told)))
       sim_oracle_fail(oracle, "A6", "member %u is told another view %llu than others",
                       member + 1, (unsigned long long)told->number);
   }
@@ -180,8 +187,9 @@ void sim_oracle_told_view(struct sim_oracle *oracle, uint32_t member,
 
 /* ---- joiners ---- */
 
-void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, gr_seqno seqno) {
-  sim_oracle_born(oracle, member, 0);
+void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, uint32_t life,
+                         gr_seqno seqno) {
+  sim_oracle_born(oracle, member, life);
   struct sim_witness *witness = &oracle->witnesses[member];
   witness->joined = true;
   witness->formed = oracle->now;
@@ -190,16 +198,7 @@ void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, gr_seqno se
     witness->numbers[oracle->order[i].origin] = oracle->order[i].number;
 }
 
-void sim_oracle_moved(struct sim_oracle *oracle, uint32_t member,
-                      const struct sim_data *data) {
-  struct sim_witness *witness = &oracle->witnesses[member];
-  sim_oracle_history(oracle, member, data);
-  witness->seqno = witness->applied = data->seqno;
-  for (uint64_t i = 0; i < data->seqno && i < oracle->order_count; i++)
-    witness->numbers[oracle->order[i].origin] = oracle->order[i].number;
-}
-
-void sim_oracle_state(struct sim_oracle *oracle, uint32_t member,
+void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
                       enum gr_member_state from, enum gr_member_state to, int error) {
   /* By the state left: those that may follow, as bits. */
   static const uint8_t follow[] = {
@@ -211,13 +210,13 @@ void sim_oracle_state(struct sim_oracle *oracle, uint32_t member,
       [GR_MEMBER_ERROR] =
           1 << GR_MEMBER_OFFLINE | 1 << GR_MEMBER_RECOVERING | 1 << GR_MEMBER_ERROR};
   if ((follow[from] >> to & 1) == 0)
-    sim_oracle_fail(oracle, "STATE", "member %u goes from %s to %s (%s)", member + 1,
+    sim_oracle_fail(oracle, "STATE", "server %u goes from %s to %s (%s)", server + 1,
                     gr_member_state_name(from), gr_member_state_name(to),
                     gr_error_name(error));
   if (to == GR_MEMBER_ERROR && error == GR_OK)
-    sim_oracle_fail(oracle, "STATE", "member %u is in ERROR without a reason",
-                    member + 1);
-  sim_oracle_digest(oracle, (uint64_t)member << 56 ^ (uint64_t)to << 8 ^ 1);
+    sim_oracle_fail(oracle, "STATE", "server %u is in ERROR without a reason",
+                    server + 1);
+  sim_oracle_digest(oracle, (uint64_t)server << 56 ^ (uint64_t)to << 8 ^ 1);
 }
 
 /* ---- the hosts' states ---- */
@@ -235,19 +234,19 @@ uint64_t sim_data_hash(uint64_t before, uint32_t origin, uint64_t number,
   return hash ^ hash >> 29;
 }
 
-void sim_oracle_history(struct sim_oracle *oracle, uint32_t member,
+void sim_oracle_history(struct sim_oracle *oracle, uint32_t server,
                         const struct sim_data *data) {
   if (data->seqno == 0) return;
   if (data->seqno > oracle->order_count) {
-    sim_oracle_fail(oracle, "A7", "member %u has a state as of seqno %llu of %llu",
-                    member + 1, (unsigned long long)data->seqno,
+    sim_oracle_fail(oracle, "A7", "server %u has a state as of seqno %llu of %llu",
+                    server + 1, (unsigned long long)data->seqno,
                     (unsigned long long)oracle->order_count);
     return;
   }
   struct sim_ordered *ordered = &oracle->order[data->seqno - 1];
   if (ordered->digest == 0) ordered->digest = data->digest;
   if (data->hash != ordered->hash || data->digest != ordered->digest)
-    sim_oracle_fail(oracle, "A7", "member %u has another history behind seqno %llu: %s",
-                    member + 1, (unsigned long long)data->seqno,
+    sim_oracle_fail(oracle, "A7", "server %u has another history behind seqno %llu: %s",
+                    server + 1, (unsigned long long)data->seqno,
                     data->hash != ordered->hash ? "its host's" : "the library's digest");
 }

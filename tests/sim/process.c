@@ -58,8 +58,9 @@ static bool host_send(void *context, gr_member_id to, const gr_slice *parts,
   struct sim_process *process = context;
   if (process->dying) return false;
   if (process->sim->config.durable) sim_told(process, parts);
-  return sim_network_send(process->sim, process->index, (uint32_t)(to - 1), parts,
-                          part_count);
+  uint32_t server = sim_servers_contact(process, to);
+  if (server == SIM_SERVERS_MAX) return true; /* nobody is there */
+  return sim_network_send(process->sim, process->index, server, parts, part_count);
 }
 
 static int host_store(void *context, gr_ticket ticket, const gr_slice *parts,
@@ -80,8 +81,12 @@ static int host_deliver(void *context, const gr_delivery *delivery) {
   struct simulation *sim = process->sim;
   gr_status status = {.size = sizeof(status)};
   if (process->dying) return -1;
+  sim_servers_identify(process);
   gr_group_status(process->group, &status);
-  sim_oracle_deliver(&sim->oracle, process->index, delivery, status.delivered + 1);
+  if (sim_process_counts(process))
+    sim_oracle_deliver(&sim->oracle, sim_process_member(process), delivery,
+                       status.delivered + 1);
+  sim_servers_applied(process, delivery, status.digest);
   sim_report_delivery(&sim->report, sim->now, process->index, delivery);
   sim_workload_delivered(process);
   return 0;
@@ -95,7 +100,11 @@ static void host_writable(void *context) {
 static void host_trace(void *context, const gr_trace_event *event) {
   struct sim_process *process = context;
   struct simulation *sim = process->sim;
-  sim_oracle_trace(&sim->oracle, process->index, event);
+  bool enters = event->kind == GR_TRACE_INSTALL || event->kind == GR_TRACE_VIEW ||
+                event->kind == GR_TRACE_RESUME;
+  if (enters) sim_servers_identify(process);
+  if (sim_process_counts(process))
+    sim_oracle_trace(&sim->oracle, sim_process_member(process), event);
   sim_report_trace(&sim->report, sim->now, process->index, event);
   /* It has begun to take part: what was cut off may not be any more. */
   if (event->kind == GR_TRACE_FORMED) sim_network_tell(sim, true);
@@ -114,6 +123,7 @@ static gr_host host_of(struct sim_process *process) {
                   .deliver = host_deliver,
                   .writable = host_writable,
                   .trace = host_trace};
+  if (config->dynamic) sim_servers_host(process, &host);
   if (!config->durable) return host;
   host.store = host_store;
   host.trim = host_trim;
@@ -125,17 +135,21 @@ static gr_host host_of(struct sim_process *process) {
 static bool make_group(struct sim_process *process) {
   struct simulation *sim = process->sim;
   uint32_t index = process->index;
-  gr_member_id founders[SIM_SERVERS_MAX];
-  gr_options options =
-      sim_config_options(&sim->config, index, gr_random_next(&sim->process_random) | 1,
-                         founders);
-  options.applied = sim->storages[index].applied;
+  struct sim_birth birth;
+  gr_options options = sim_servers_options(process, &birth);
   gr_host host = host_of(process);
   gr_allocator allocator = sim_memory_allocator(sim->memory);
-  sim_oracle_born(&sim->oracle, index, process->generation);
+  process->name = options.self;
+  if (!sim->config.dynamic) {
+    process->id = options.self;
+    sim_oracle_born(&sim->oracle, index, process->generation);
+  }
   int error =
       gr_group_new(&process->group, &options, &host, &allocator, clock_now(process));
-  if (error == GR_OK) return true;
+  if (error == GR_OK) {
+    sim_servers_identify(process);
+    return true;
+  }
   sim_oracle_fail(&sim->oracle, "API", "gr_group_new: %s", gr_error_name(error));
   process->state = SIM_DOWN;
   return false;
@@ -149,39 +163,58 @@ static void free_group(struct sim_process *process) {
   process->group = NULL;
 }
 
+/* Where members change, what storage kept says who it is. */
+static void restores(struct sim_process *process) {
+  struct simulation *sim = process->sim;
+  const struct sim_storage *storage = &sim->storages[process->index];
+  if (process->id != 0)
+    sim_oracle_restores(&sim->oracle, sim_process_member(process), storage->applied,
+                        storage->wiped);
+}
+
 /* What storage kept makes the new process the old one. */
 static bool come_back(struct sim_process *process) {
   struct simulation *sim = process->sim;
-  sim_oracle_restores(&sim->oracle, process->index, sim->storages[process->index].applied,
-                      sim->storages[process->index].wiped);
+  struct sim_data data = process->data;
+  restores(process);
   if (sim_restore_refused(process)) {
     free_group(process);
+    process->data = data;
+    process->id = 0;
     if (!make_group(process)) return false;
-    sim_oracle_restores(&sim->oracle, process->index,
-                        sim->storages[process->index].applied,
-                        sim->storages[process->index].wiped);
+    restores(process);
   }
   sim_restore(process);
   sim_network_tell(sim, true);
   return true;
 }
 
-void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generation) {
+void sim_process_start_with(struct simulation *sim, uint32_t index, uint32_t generation,
+                            struct sim_data data) {
   struct sim_process *process = &sim->processes[index];
   sim_report_note(&sim->report, sim->now, index, "START");
   *process = (struct sim_process){.sim = sim,
                                   .index = index,
                                   .generation = generation,
+                                  .life = sim->config.dynamic && !sim->config.durable
+                                              ? 0
+                                              : generation,
                                   .state = SIM_UP,
+                                  .data = data,
                                   .timer_at = GR_TIME_NEVER,
                                   .burst_size = UINT32_MAX};
   process->inbox_end = &process->inbox;
   draw_clock(process);
   if (!make_group(process) || (sim->config.durable && !come_back(process))) return;
   /* A group of one takes part at once, before anybody could trace it. */
-  if (sim->members == 1 && !sim->config.durable)
+  if (sim->config.members == 1 && process->id == 1 && !sim->config.durable)
     sim_oracle_trace(&sim->oracle, index, &(gr_trace_event){.kind = GR_TRACE_FORMED});
   sim_process_wake(process);
+}
+
+void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generation) {
+  gr_seqno applied = sim->storages[index].applied;
+  sim_process_start_with(sim, index, generation, sim_oracle_data(&sim->oracle, applied));
 }
 
 static void drop_inbox(struct sim_process *process) {
@@ -197,10 +230,11 @@ void sim_process_crash(struct simulation *sim, uint32_t index, bool power) {
   struct sim_process *process = &sim->processes[index];
   sim_report_note(&sim->report, sim->now, index, power ? "LOSES POWER" : "CRASH");
   drop_inbox(process);
+  if (sim->config.dynamic) sim_servers_crash(process);
   free_group(process);
   process->state = SIM_DOWN;
   if (sim->config.durable) sim_storage_crash(sim, index, power);
-  sim_oracle_died(&sim->oracle, index);
+  if (process->id != 0) sim_oracle_died(&sim->oracle, sim_process_member(process));
   sim_network_tell(sim, false);
 }
 
@@ -261,7 +295,9 @@ static void receive_damaged(struct sim_process *process, gr_slice bytes,
   gr_group_counters(process->group, &counted);
   struct sim_oracle *oracle = &process->sim->oracle;
   /* What comes before it takes part is as if lost, whatever it says. */
-  if (error == GR_ERR_HALTED || oracle->witnesses[process->index].formed == 0) return;
+  if (error == GR_ERR_HALTED || process->id == 0 ||
+      oracle->witnesses[sim_process_member(process)].formed == 0)
+    return;
   if (gr_error_classify(error) != GR_CLASS_INPUT)
     sim_oracle_fail(oracle, "REFUSE", "member %u answers a damaged frame with %s",
                     process->index + 1, gr_error_name(error));
@@ -283,11 +319,13 @@ static void receive(struct sim_process *process, const struct sim_frame *frame) 
   gr_slice bytes = {frame->bytes, frame->size};
   sim_report_frame(&sim->report, sim->now, process->index, frame);
   if (frame->damaged) {
-    receive_damaged(process, bytes, frame->from + 1u);
+    receive_damaged(process, bytes, frame->sender);
     return;
   }
-  int error = gr_group_receive(process->group, frame->from + 1u, bytes,
-                               sim_process_clock(process));
+  int error =
+      gr_group_receive(process->group, frame->sender, bytes, sim_process_clock(process));
+  /* Whoever was behind the address, or the name, may be somebody else by now. */
+  if (sim->config.dynamic && error == GR_ERR_FOREIGN) return;
   /* Old frames may be refused; but those of this version and group are not malformed. */
   if (error != GR_OK && error != GR_ERR_STALE && error != GR_ERR_HALTED)
     sim_oracle_fail(&sim->oracle, "REFUSE", "member %u refuses a frame of member %u: %s",
@@ -340,11 +378,13 @@ static void halted(struct sim_process *process) {
   process->state = SIM_HALTED;
   drop_inbox(process);
   if (may_halt(process, error)) {
-    sim_oracle_died(&sim->oracle, process->index);
+    if (process->id != 0) sim_oracle_died(&sim->oracle, sim_process_member(process));
     sim_crashes_plan_restart(sim, process->index);
+  } else if (sim->config.dynamic) {
+    sim_servers_halted(process, error);
   } else {
     sim->storages[process->index].gone = true;
-    sim_oracle_halt(&sim->oracle, process->index, error, text);
+    sim_oracle_halt(&sim->oracle, sim_process_member(process), error, text);
   }
   sim_network_tell(sim, false);
 }
@@ -360,11 +400,16 @@ static void charge(struct sim_process *process) {
 static void finish_turn(struct sim_process *process) {
   struct simulation *sim = process->sim;
   process->status.size = sizeof(process->status);
+  sim_servers_identify(process);
   gr_group_status(process->group, &process->status);
-  sim_oracle_status(&sim->oracle, process->index, &process->status);
-  if (sim->config.durable) sim_storage_turn(process);
+  if (sim_process_counts(process)) {
+    sim_oracle_status(&sim->oracle, sim_process_member(process), &process->status);
+    sim_servers_turn(process);
+  }
+  if (sim->config.durable && process->id != 0) sim_storage_turn(process);
   charge(process);
-  if (process->inbox || (process->burst > 0 && !process->full)) sim_process_wake(process);
+  bool broadcasts = process->burst > 0 && !process->full && !process->waits;
+  if (process->inbox || broadcasts) sim_process_wake(process);
   plan_timer(process);
 }
 
@@ -404,6 +449,7 @@ void sim_process_timer(struct simulation *sim, const struct sim_event *event) {
   struct sim_process *process = &sim->processes[event->member];
   if (event->at != process->timer_at) return; /* superseded by an earlier one */
   process->timer_at = GR_TIME_NEVER;
+  process->waits = false;
   if (process->state != SIM_UP) return;
   if (gr_group_deadline(process->group) > clock_now(process))
     plan_timer(process);

@@ -51,6 +51,26 @@ static void print_store(const struct sim_record *record) {
     printf(" %s, %u bytes", names[type], record->store.size);
 }
 
+static void print_servers(uint64_t servers, const char *mark) {
+  for (uint32_t i = 0; i < SIM_SERVERS_MAX; i++)
+    if (servers >> i & 1) printf(" %u%s", i + 1, mark);
+}
+
+static void print_view(const struct sim_record *record) {
+  printf("view        %" PRIu64 " behind %" PRIu64 ":", record->view.number,
+         record->view.seqno);
+  print_servers(record->view.voters, "");
+  print_servers(record->view.learners, "(recovers)");
+  if (record->view.member)
+    printf(", member %" PRIu64 " %s", record->view.member,
+           gr_view_reason_name(record->view.reason));
+}
+
+static bool is_for_operators(const struct sim_record *record) {
+  return record->kind == SIM_RECORD_VIEW || record->kind == SIM_RECORD_STATE ||
+         record->kind == SIM_RECORD_LEADER || record->kind == SIM_RECORD_NOTE;
+}
+
 static void print_record(const struct sim_record *record) {
   printf("%12" PRIu64 ".%03" PRIu64 " us  ", record->at / 1000, record->at % 1000);
   if (record->member == SIM_EVERYBODY)
@@ -81,6 +101,17 @@ static void print_record(const struct sim_record *record) {
   case SIM_RECORD_STORE:
     print_store(record);
     break;
+  case SIM_RECORD_VIEW:
+    print_view(record);
+    break;
+  case SIM_RECORD_STATE:
+    printf("state       %s",
+           gr_member_state_name((enum gr_member_state)record->numbers.a));
+    if (record->numbers.b > 0) printf(", %s", gr_error_name(-(int)record->numbers.b));
+    break;
+  case SIM_RECORD_LEADER:
+    printf("leader      %" PRIu64, record->numbers.a);
+    break;
   case SIM_RECORD_NOTE:
     printf("%s", record->text);
     break;
@@ -96,7 +127,34 @@ static struct sim_record *next_record(struct sim_report *report) {
 
 static void keep(struct sim_report *report, const struct sim_record *record) {
   *next_record(report) = *record;
-  if (report->tracing) print_record(record);
+  if (report->tracing || (report->transcript && is_for_operators(record)))
+    print_record(record);
+}
+
+void sim_report_view(struct sim_report *report, gr_time at, uint32_t server,
+                     const gr_view *view, uint64_t voters, uint64_t learners) {
+  keep(report, &(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_VIEW,
+                                    .member = server,
+                                    .view = {view->number, view->seqno, view->reason,
+                                             view->member, voters, learners}});
+}
+
+void sim_report_state(struct sim_report *report, gr_time at, uint32_t server,
+                      enum gr_member_state state, int error) {
+  keep(report,
+       &(struct sim_record){.at = at,
+                            .kind = SIM_RECORD_STATE,
+                            .member = server,
+                            .numbers = {(uint64_t)state, (uint64_t)-error, 0, 0}});
+}
+
+void sim_report_leader(struct sim_report *report, gr_time at, uint32_t server,
+                       gr_member_id leader) {
+  keep(report, &(struct sim_record){.at = at,
+                                    .kind = SIM_RECORD_LEADER,
+                                    .member = server,
+                                    .numbers = {leader, 0, 0, 0}});
 }
 
 void sim_report_trace(struct sim_report *report, gr_time at, uint32_t member,
@@ -235,7 +293,7 @@ void sim_report_config(const struct sim_config *config) {
 
 static void print_storages(const struct simulation *sim) {
   printf("member  boot  kept  first    last  durable  noted  synced  settled  applied\n");
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     const struct sim_storage *storage = &sim->storages[i];
     const gr_status *status = &sim->processes[i].status;
     printf("%6u  %4" PRIu64 "  %4zu  %5" PRIu64 "  %6" PRIu64 "  %7" PRIu64 "  %5" PRIu64
@@ -264,7 +322,7 @@ static void print_states(const struct simulation *sim) {
   static const char *const states[] = {"down", "up", "paused", "halted"};
   printf("member  gen  state   role       leader  promised  accepted  chosen  delivered  "
          "log_first   seqno  broadcast  unordered\n");
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     const struct sim_process *process = &sim->processes[i];
     const gr_status *status = &process->status;
     printf("%6u  %3u  %-6s  %-9s  %6" PRIu64 "  %6" PRIu64 ".%" PRIu64 "  %8" PRIu64
@@ -276,7 +334,7 @@ static void print_states(const struct simulation *sim) {
            status->seqno, process->broadcasts, status->unordered_bytes);
   }
   if (sim->config.durable) print_storages(sim);
-  for (uint32_t i = 0; i < sim->members; i++) print_lanes(&sim->processes[i]);
+  for (uint32_t i = 0; i < sim->servers; i++) print_lanes(&sim->processes[i]);
 }
 
 void sim_report_failure(const struct simulation *sim) {

@@ -19,6 +19,9 @@ enum sim_record_kind {
   SIM_RECORD_BROADCAST,
   SIM_RECORD_LINKS,
   SIM_RECORD_STORE,
+  SIM_RECORD_VIEW,
+  SIM_RECORD_STATE,
+  SIM_RECORD_LEADER,
   SIM_RECORD_NOTE
 };
 
@@ -32,6 +35,14 @@ struct sim_record {
     struct {
       uint64_t a, b, c, d;
     } numbers;
+    struct {
+      uint64_t number;
+      gr_seqno seqno;
+      enum gr_view_reason reason;
+      gr_member_id member;
+      uint64_t voters; /* servers, as sets of bits */
+      uint64_t learners;
+    } view;
     const char *text;
     struct {
       const char *what;
@@ -47,7 +58,8 @@ struct sim_record {
 
 struct sim_report {
   bool tracing;
-  bool brief; /* a failure is one line */
+  bool transcript; /* a line for each event that an operator would care for */
+  bool brief;      /* a failure is one line */
   uint64_t count;
   struct sim_record records[SIM_RECORDS];
 };
@@ -67,6 +79,13 @@ void sim_report_broadcast(struct sim_report *report, gr_time at, uint32_t member
 /* Links are cut or healed. */
 void sim_report_links(struct sim_report *report, gr_time at, bool cut,
                       struct sim_links links);
+/* A host is told of a view, of its state, of the leader. */
+void sim_report_view(struct sim_report *report, gr_time at, uint32_t server,
+                     const gr_view *view, uint64_t voters, uint64_t learners);
+void sim_report_state(struct sim_report *report, gr_time at, uint32_t server,
+                      enum gr_member_state state, int error);
+void sim_report_leader(struct sim_report *report, gr_time at, uint32_t server,
+                       gr_member_id leader);
 /* `text` is static. */
 void sim_report_note(struct sim_report *report, gr_time at, uint32_t member,
                      const char *text);

@@ -120,6 +120,8 @@ void sim_restore(struct sim_process *process) {
   process->resumed = true;
   process->first_ticket = storage->last + 1;
   process->status.size = sizeof(process->status);
+  sim_servers_identify(process);
   gr_group_status(process->group, &process->status);
-  sim_oracle_resumed(&sim->oracle, process->index, &process->status);
+  if (sim_process_counts(process))
+    sim_oracle_resumed(&sim->oracle, sim_process_member(process), &process->status);
 }

@@ -5,6 +5,8 @@
  */
 #include "liveness.h"
 
+#include <string.h>
+
 static void handle(struct sim_liveness *run, const struct sim_event *event) {
   struct simulation *sim = run->sim;
   switch (event->kind) {
@@ -45,6 +47,9 @@ static void handle(struct sim_liveness *run, const struct sim_event *event) {
   case SIM_EVENT_RESTART:
     sim_crashes_event(sim, event);
     return;
+  case SIM_EVENT_REJOIN:
+    sim_servers_rejoin(sim, event);
+    return;
   case SIM_EVENT_CHECK:
     sim_liveness_check(run);
     return;
@@ -56,18 +61,19 @@ static void handle(struct sim_liveness *run, const struct sim_event *event) {
 static void begin(struct simulation *sim, const struct sim_config *config) {
   struct gr_random random = {config->seed};
   sim->config = *config;
-  sim->members = config->members;
+  sim->servers = config->servers;
   sim->now = SIM_MS;
   sim->network_random.state = gr_random_next(&random);
   sim->process_random.state = gr_random_next(&random);
   sim->fault_random.state = gr_random_next(&random);
   sim->load_random.state = gr_random_next(&random);
   sim->disk_random.state = gr_random_next(&random);
+  sim->server_random.state = gr_random_next(&random);
   sim->faults_on = true;
   sim->met = false;
   sim->event_count = sim->turn_count = 0;
   sim->report.count = 0;
-  sim_oracle_begin(&sim->oracle, sim->content, sim->members,
+  sim_oracle_begin(&sim->oracle, sim->content, config->members,
                    (struct sim_bounds){config->options.cache_bytes_max,
                                        config->options.unordered_bytes_max,
                                        config->options.message_bytes_max,
@@ -75,8 +81,10 @@ static void begin(struct simulation *sim, const struct sim_config *config) {
   sim->oracle.now = sim->now;
   sim_network_begin(sim);
   sim_storage_begin(sim);
-  for (uint32_t i = 0; i < sim->members; i++) {
-    sim_process_start(sim, i, 0);
+  sim_servers_begin(sim);
+  memset(sim->processes, 0, sizeof(sim->processes));
+  for (uint32_t i = 0; i < sim->servers; i++) {
+    if (i < config->members) sim_process_start(sim, i, 0);
     sim_workload_plan(sim, i);
   }
   sim_faults_plan(sim);
@@ -89,7 +97,7 @@ static void finish(struct simulation *sim) {
   while (sim_events_take(&sim->events, &event))
     if (event.kind == SIM_EVENT_FRAME) sim_frame_free(sim->memory, event.frame);
   sim->events.next_order = 0;
-  for (uint32_t i = 0; i < sim->members; i++) {
+  for (uint32_t i = 0; i < sim->servers; i++) {
     struct sim_process *process = &sim->processes[i];
     sim_oracle_digest(&sim->oracle, process->status.chosen);
     sim_oracle_digest(&sim->oracle, process->status.seqno);

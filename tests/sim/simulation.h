@@ -6,6 +6,11 @@
  *   events.c    what happens when
  *   network.c   frames between members, and what becomes of them
  *   process.c   members: their turns, clocks, crashes and pauses
+ *   servers.c   a host's part in membership: whom it can send to, views, states
+ *   snapshot.c  a host's state on its way from a donor to a joiner
+ *   churn.c     servers that join, leave, are removed, die for good
+ *   reunion.c   the second phase where members change
+ *   scenario.c  runs that a script decides
  *   storage.c   what their disks keep, where they have storage
  *   restore.c   coming back from it
  *   told.c      what their frames promise
@@ -18,7 +23,9 @@
  *   report.c    the trace, and what a failure looks like
  *   memory.c    memory that is reused
  *
- * Members are known by index; a member's id in the group is one higher.
+ * Servers are known by index. A server's process is a member of the group or none; the
+ * oracle knows members by index too, which is one below the id. Where founders never
+ * change, a server and its member have the same index.
  */
 #ifndef SIM_SIMULATION_H
 #define SIM_SIMULATION_H
@@ -27,6 +34,7 @@
 #include "config.h"
 #include "events.h"
 #include "report.h"
+#include "servers.h"
 #include "storage.h"
 
 enum sim_state { SIM_DOWN, SIM_UP, SIM_PAUSED, SIM_HALTED };
@@ -47,7 +55,9 @@ struct sim_process {
   struct simulation *sim; /* the callbacks' way back */
   gr_group *group;
   uint32_t index;
+  gr_member_id id; /* who it is in the group; 0: nobody */
   uint32_t generation;
+  uint32_t life; /* counts the processes of this member */
   enum sim_state state;
   bool told_halt;
 
@@ -65,11 +75,27 @@ struct sim_process {
   uint32_t turns_at_once; /* turns since time went on: a loop that spins */
   gr_time resume_at;
 
+  /* membership */
+  gr_member_id name; /* by which those know it whom it connects to */
+  struct sim_contact contacts[SIM_CONTACTS_MAX];
+  uint32_t contact_count;
+  enum gr_member_state member_state;
+  int state_error;
+  int expected_error;   /* for which the group must not let it in; GR_OK: none */
+  bool ready;           /* has been ONLINE once as this member */
+  struct sim_data data; /* the host's state */
+  bool data_broken;     /* it is being replaced */
+  struct sim_snapshot snapshots[SIM_SNAPSHOTS_MAX];
+  uint64_t snapshot_count;
+  struct sim_receipt receipt;
+  bool ending; /* its group is being freed */
+
   uint64_t broadcasts;
   uint64_t number;     /* of the last of them; 0: none yet */
   uint32_t burst;      /* messages still to be broadcast now */
   uint32_t burst_size; /* of the one that was refused; UINT32_MAX: none */
   bool full;           /* waits for writable */
+  bool waits;          /* for a majority, until some time has passed */
   gr_status status;
 
   /* with storage */
@@ -102,10 +128,13 @@ struct simulation {
   struct gr_random fault_random;
   struct gr_random load_random;
   struct gr_random disk_random;
+  struct gr_random server_random;
 
   gr_time now;
-  uint32_t members;
+  uint32_t servers;
   struct sim_process processes[SIM_SERVERS_MAX];
+  struct sim_server outlasting[SIM_SERVERS_MAX];
+  uint32_t owners[SIM_MEMBERS_MAX]; /* the servers of members */
   struct sim_storage storages[SIM_SERVERS_MAX];
   struct sim_link links[SIM_SERVERS_MAX][SIM_SERVERS_MAX]; /* [from][to] */
   struct sim_frame *old_frames[16];                        /* copies, to arrive again */
@@ -155,6 +184,9 @@ void sim_network_repair(struct simulation *sim);
 /* ---- process.c ---- */
 
 void sim_process_start(struct simulation *sim, uint32_t index, uint32_t generation);
+/* With what its host has. */
+void sim_process_start_with(struct simulation *sim, uint32_t index, uint32_t generation,
+                            struct sim_data data);
 /* `power`: its machine goes down with it. */
 void sim_process_crash(struct simulation *sim, uint32_t index, bool power);
 void sim_process_pause(struct simulation *sim, uint32_t index, gr_time lasts);
@@ -167,9 +199,55 @@ void sim_process_timer(struct simulation *sim, const struct sim_event *event);
 void sim_process_jump(struct simulation *sim, uint32_t index, gr_time jump);
 /* The member's clock, as it shows it for this call. */
 gr_time sim_process_clock(struct sim_process *process);
+/* The member that it is, as the oracle counts them. */
+static inline uint32_t sim_process_member(const struct sim_process *process) {
+  return (uint32_t)(process->id - 1);
+}
+/* What it does counts for the oracle. */
+bool sim_process_counts(const struct sim_process *process);
 static inline bool sim_process_runs(const struct sim_process *process) {
   return process->state == SIM_UP;
 }
+
+/* ---- servers.c ---- */
+
+void sim_servers_begin(struct simulation *sim);
+/* What a server's next process is given. The memory is the caller's. */
+struct sim_birth {
+  gr_member_id founders[SIM_SERVERS_MAX];
+  char addresses[SIM_SERVERS_MAX + 2][8];
+  gr_slice seeds[SIM_SERVERS_MAX + 1];
+};
+gr_options sim_servers_options(struct sim_process *process, struct sim_birth *birth);
+/* Its group has halted. */
+void sim_servers_halted(struct sim_process *process, int error);
+/* The callbacks. */
+void sim_servers_host(struct sim_process *process, gr_host *host);
+/* Who it is by now. */
+void sim_servers_identify(struct sim_process *process);
+/* The server behind an id; SIM_SERVERS_MAX: there is none. */
+uint32_t sim_servers_contact(const struct sim_process *process, gr_member_id id);
+/* A link can be used again: to all ids behind which that server is. */
+void sim_servers_sendable(struct sim_process *process, uint32_t to);
+/* The end of a turn: history is compared. */
+void sim_servers_turn(struct sim_process *process);
+/* A message was delivered. */
+void sim_servers_applied(struct sim_process *process, const gr_delivery *delivery,
+                         uint64_t digest);
+/* The server's process starts, whatever it was before. */
+void sim_servers_start(struct simulation *sim, uint32_t index);
+/* The process ends: what is left of its host's state. */
+void sim_servers_crash(struct sim_process *process);
+/* It is time for a server that is wanted, and no member, to try again. */
+void sim_servers_rejoin(struct simulation *sim, const struct sim_event *event);
+/* The server of a member, by its id; SIM_SERVERS_MAX: not known. */
+uint32_t sim_servers_of(const struct simulation *sim, gr_member_id id);
+/* The member that leads, as far as the members themselves know: a server. */
+uint32_t sim_servers_leader(const struct simulation *sim);
+
+/* ---- snapshot.c ---- */
+
+void sim_snapshot_host(gr_host *host);
 
 /* ---- storage.c ---- */
 

@@ -303,6 +303,7 @@ static void trimmed(struct sim_process *process) {
 static void applied(struct sim_process *process, gr_seqno seqno) {
   struct simulation *sim = process->sim;
   struct sim_storage *storage = storage_of(process);
+  if (storage->applying != seqno) return; /* another state has taken its place */
   if (storage->applied < seqno) storage->applied = seqno;
   storage->applying = 0;
   if (!sim_chance(&sim->disk_random, sim->config.disk.checkpoint_ppm)) return;
@@ -314,8 +315,8 @@ void sim_storage_turn(struct sim_process *process) {
   struct simulation *sim = process->sim;
   const struct sim_disk_config *disk = &sim->config.disk;
   struct sim_storage *storage = storage_of(process);
-  gr_seqno delivered = sim->oracle.witnesses[process->index].seqno;
-  if (sim->oracle.witnesses[process->index].formed != 0 &&
+  gr_seqno delivered = process->data.seqno;
+  if (sim->oracle.witnesses[sim_process_member(process)].formed != 0 &&
       storage->durable == storage->last)
     storage->met = true;
   if (storage->applying > 0 || delivered <= storage->applied ||
@@ -331,7 +332,10 @@ void sim_storage_turn(struct sim_process *process) {
 void sim_storage_checkpoint(struct sim_process *process) {
   struct simulation *sim = process->sim;
   process->checkpoint_due = false;
+  if (process->id == 0) return;
   int error = gr_group_checkpoint(process->group, storage_of(process)->applied);
+  /* A joiner comes to what its host has only later. */
+  if (sim->config.dynamic && error == GR_ERR_INVALID) return;
   if (error != GR_OK && error != GR_ERR_HALTED)
     sim_oracle_fail(&sim->oracle, "API", "gr_group_checkpoint: %s", gr_error_name(error));
 }

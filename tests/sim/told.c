@@ -17,7 +17,8 @@ enum {
   ACCEPT = 3,
   ACCEPTED = 4,
   PREPARE = 7,
-  PROMISE = 8
+  PROMISE = 8,
+  MEMBERSHIP = 32 /* and all above: frames of who asks to be let in, or recovers */
 };
 
 static gr_ballot ballot_at(const uint8_t *bytes) {
@@ -36,7 +37,7 @@ static void check_first(struct sim_process *process) {
                     "member %u sends a frame before its new boot is durable",
                     process->index + 1);
   process->speaks = true;
-  sim_oracle_speaks(&sim->oracle, process->index);
+  sim_oracle_speaks(&sim->oracle, sim_process_member(process));
 }
 
 static void read_promise(struct sim_process *process, const uint8_t *body) {
@@ -44,38 +45,46 @@ static void read_promise(struct sim_process *process, const uint8_t *body) {
   gr_slot slot = gr_load_u64(body + 40);
   uint32_t count = gr_load_u32(body + 56);
   const uint8_t *value = body + 60;
-  sim_oracle_told(oracle, process->index, ballot_at(body), 0);
-  sim_oracle_reports(oracle, process->index, gr_load_u64(body + 48));
+  sim_oracle_told(oracle, sim_process_member(process), ballot_at(body), 0);
+  sim_oracle_reports(oracle, sim_process_member(process), gr_load_u64(body + 48));
   for (; count > 0; count--, slot++) {
-    sim_oracle_reports_value(oracle, process->index, slot, ballot_at(value));
+    sim_oracle_reports_value(oracle, sim_process_member(process), slot, ballot_at(value));
     value += BALLOT_BYTES + 2 + MARK_BYTES * value[BALLOT_BYTES + 1];
   }
 }
 
 void sim_told(struct sim_process *process, const gr_slice *parts) {
+  if (!sim_process_counts(process)) return;
   struct sim_oracle *oracle = &process->sim->oracle;
   const uint8_t *frame = parts[0].data;
   const uint8_t *body = frame + FRAME_BODY_AT;
   const uint8_t *behind = body + BALLOT_BYTES; /* the ballot */
+  if (frame[FRAME_TYPE_AT] >= MEMBERSHIP) return;
   if (!process->speaks) check_first(process);
   switch (frame[FRAME_TYPE_AT]) {
   case HEARTBEAT:
-    sim_oracle_told(oracle, process->index, ballot_at(body + 1), gr_load_u64(behind + 1));
-    sim_oracle_told_settled(oracle, process->index, gr_load_u64(behind + 17));
+    sim_oracle_told(oracle, sim_process_member(process), ballot_at(body + 1),
+                    gr_load_u64(behind + 1));
+    sim_oracle_told_settled(oracle, sim_process_member(process),
+                            gr_load_u64(behind + 17));
     break;
   case ACCEPT:
-    sim_oracle_told(oracle, process->index, ballot_at(body), gr_load_u64(behind + 40));
-    sim_oracle_told_settled(oracle, process->index, gr_load_u64(behind + 24));
+    sim_oracle_told(oracle, sim_process_member(process), ballot_at(body),
+                    gr_load_u64(behind + 40));
+    sim_oracle_told_settled(oracle, sim_process_member(process),
+                            gr_load_u64(behind + 24));
     break;
   case ACCEPTED:
-    sim_oracle_told(oracle, process->index, ballot_at(body), gr_load_u64(behind));
-    sim_oracle_told_settled(oracle, process->index, gr_load_u64(behind + 16));
+    sim_oracle_told(oracle, sim_process_member(process), ballot_at(body),
+                    gr_load_u64(behind));
+    sim_oracle_told_settled(oracle, sim_process_member(process),
+                            gr_load_u64(behind + 16));
     break;
   case PROMISE:
     read_promise(process, body);
     break;
   case PREPARE:
-    sim_oracle_told(oracle, process->index, ballot_at(body), 0);
+    sim_oracle_told(oracle, sim_process_member(process), ballot_at(body), 0);
     break;
   default:
     break;

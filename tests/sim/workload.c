@@ -19,14 +19,14 @@ static uint32_t draw_size(struct simulation *sim) {
  * delivered before this one may broadcast never are. */
 static uint64_t next_number(const struct sim_process *process) {
   if (process->number > 0 || !process->sim->config.durable) return process->number + 1;
-  return process->sim->oracle.numbers[process->index] + 1;
+  return process->sim->oracle.numbers[sim_process_member(process)] + 1;
 }
 
 /* A message in up to three parts, one of which may be empty. */
 static int broadcast(struct sim_process *process, uint32_t size) {
   struct simulation *sim = process->sim;
-  const uint8_t *bytes = sim_content_at(sim->content, process->index, process->generation,
-                                        next_number(process));
+  const uint8_t *bytes = sim_content_at(sim->content, sim_process_member(process),
+                                        process->life, next_number(process));
   uint64_t first = gr_random_below(&sim->load_random, size + UINT64_C(1));
   uint64_t second = gr_random_below(&sim->load_random, size - first + 1);
   gr_slice parts[3] = {{bytes, first},
@@ -39,7 +39,7 @@ static int broadcast(struct sim_process *process, uint32_t size) {
   process->broadcasts++;
   process->number = number;
   sim->storages[process->index].broadcasts++;
-  sim_oracle_broadcast(&sim->oracle, process->index, number, size);
+  sim_oracle_broadcast(&sim->oracle, sim_process_member(process), number, size);
   sim_report_broadcast(&sim->report, sim->now, process->index, number, size);
   return GR_OK;
 }
@@ -51,7 +51,10 @@ static bool broadcast_next(struct sim_process *process) {
   int error = broadcast(process, size);
   process->burst_size = NO_SIZE;
   if (error == GR_OK) return true;
-  if (error == GR_ERR_FULL) {
+  if (error == GR_ERR_NO_QUORUM || error == GR_ERR_NOT_ONLINE) {
+    process->waits = true;
+    process->burst_size = size;
+  } else if (error == GR_ERR_FULL) {
     process->full = true;
     process->burst_size = size; /* the same one again, when there is room */
   } else if (error != GR_ERR_HALTED) {
@@ -62,7 +65,8 @@ static bool broadcast_next(struct sim_process *process) {
 }
 
 void sim_workload_turn(struct sim_process *process) {
-  while (process->burst > 0 && !process->full && broadcast_next(process))
+  while (process->burst > 0 && !process->full && !process->waits &&
+         broadcast_next(process))
     process->burst--;
 }
 
@@ -70,6 +74,7 @@ void sim_workload_turn(struct sim_process *process) {
  * begin, but is none of the group's. */
 static bool is_spent(const struct sim_process *process) {
   const struct simulation *sim = process->sim;
+  if (sim->config.dynamic && process->member_state != GR_MEMBER_ONLINE) return true;
   const struct sim_storage *storage = &sim->storages[process->index];
   if (!sim->config.durable) return process->broadcasts >= sim->config.budget;
   return storage->broadcasts >= sim->config.budget || storage->wiped || !process->resumed;
@@ -77,7 +82,7 @@ static bool is_spent(const struct sim_process *process) {
 
 void sim_workload_delivered(struct sim_process *process) {
   struct simulation *sim = process->sim;
-  if (!sim->faults_on || process->full || is_spent(process) ||
+  if (!sim->faults_on || process->full || process->waits || is_spent(process) ||
       !sim_chance(&sim->load_random, sim->config.nested_ppm))
     return;
   broadcast_next(process);
