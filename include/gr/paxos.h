@@ -133,7 +133,9 @@ GR_API int gr_paxos_halt_reason(const gr_paxos *paxos, const char **text);
 enum gr_change_kind {
   GR_CHANGE_ADD = 1,     /* as a learner: receives all, has no vote */
   GR_CHANGE_PROMOTE = 2, /* a learner becomes a voter */
-  GR_CHANGE_REMOVE = 3
+  GR_CHANGE_REMOVE = 3,
+  GR_CHANGE_FORCE = 4 /* only those named are left, in a new life of the group: never by
+                         gr_paxos_change(), see gr_paxos_force() */
 };
 
 typedef struct gr_change {
@@ -163,6 +165,17 @@ typedef struct gr_seat {
  * GR_ERR_HALTED      the member has halted
  */
 GR_API int gr_paxos_change(gr_paxos *paxos, const gr_change *change, gr_time now);
+
+/* As gr_group_force(). It is tried until it has come to pass, this member leaves the view, or
+ * it is called with nobody named, which ends it.
+ *
+ * GR_OK           begun
+ * GR_ERR_INVALID  an argument is NULL, the list names no members of the present view that are
+ *                 all voters, or not this one
+ * GR_ERR_HALTED   the member has halted
+ */
+GR_API int gr_paxos_force(gr_paxos *paxos, const gr_member_id *members, size_t count,
+                          gr_time now);
 
 /* True once for each view entered, in order with the deliveries: asked for before each
  * gr_paxos_delivery(). */

@@ -48,7 +48,7 @@ static void answer_member(struct gr_group *group, gr_member_id from,
     link->until = group->now + group->options.join_timeout_ns;
   link->answer_incarnation = header->incarnation;
   link->answer_group = header->group;
-  answer(link, GR_VERDICT_GONE, GR_ERR_REMOVED, 0);
+  answer(link, GR_VERDICT_GONE, GR_ERR_REMOVED, gr_members_status(group).epoch);
 }
 
 void gr_admission_asked(struct gr_group *group, gr_member_id from,

@@ -406,6 +406,17 @@ int gr_group_remove(gr_group *group, gr_member_id member, gr_time now) {
   return GR_OK;
 }
 
+int gr_group_force(gr_group *group, const gr_member_id *members, size_t count,
+                   gr_time now) {
+  if (!group || !members || count == 0) return GR_ERR_INVALID;
+  if (group->quiet) return GR_ERR_REENTRANT;
+  if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
+  latch(group, now);
+  if (gr_members_status(group).view == 0 || !gr_is_voter(group)) return GR_ERR_NOT_ONLINE;
+  if (group->quorum.state == GR_QUORUM_HELD) return GR_ERR_STATE;
+  return gr_paxos_force(group->paxos, members, count, now);
+}
+
 int gr_group_health(gr_group *group, bool healthy, gr_time now) {
   if (!group) return GR_ERR_INVALID;
   if (group->quiet) return GR_ERR_REENTRANT;

@@ -122,7 +122,13 @@ void gr_members_begin(struct gr_group *group) {
   tell_view(group, GR_VIEW_FOUNDED, 0);
 }
 
+static bool is_seated(const struct gr_group *group) {
+  return gr_memberset_has(group->suspicion.members, GR_SELF_PLACE);
+}
+
 static void enter_own_state(struct gr_group *group, const gr_change *change) {
+  if (change->kind == GR_CHANGE_FORCE && !is_seated(group))
+    gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
   if (change->member != gr_members_status(group).self) return;
   if (change->kind == GR_CHANGE_PROMOTE)
     gr_members_step(group, GR_CAUSE_PROMOTED, GR_OK);
@@ -136,8 +142,9 @@ void gr_members_changed(struct gr_group *group, const gr_change *change) {
   enum gr_view_reason reason = (enum gr_view_reason)change->reason;
   if (change->kind == GR_CHANGE_ADD) reason = GR_VIEW_JOINED;
   if (change->kind == GR_CHANGE_PROMOTE) reason = GR_VIEW_ONLINE;
+  if (change->kind == GR_CHANGE_FORCE) reason = GR_VIEW_FORCED;
   gr_members_enter(group);
-  tell_view(group, reason, change->member);
+  tell_view(group, reason, change->kind == GR_CHANGE_FORCE ? 0 : change->member);
   if (change->kind == GR_CHANGE_ADD) gr_admission_entered(group, change);
   if (group->removing == change->member && change->kind == GR_CHANGE_REMOVE)
     group->removing = 0;

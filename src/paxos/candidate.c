@@ -108,6 +108,7 @@ static bool majority_promised(const struct gr_paxos *p) {
   gr_memberset promised = gr_memberset_one(p->self);
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && p->peers[i].promise_complete) promised |= gr_memberset_one(i);
+  if (p->forcing != 0) return (p->forcing & ~promised) == 0;
   return gr_memberset_majority(promised, p->voters);
 }
 
@@ -167,6 +168,10 @@ void gr_candidate_advance(struct gr_paxos *p) {
       return;
     }
     p->reproposing = true;
+    p->forcing_since = p->now;
   }
-  if (reported_held(p)) gr_proposer_begin(p, p->chosen + 1);
+  if (p->forcing != 0)
+    gr_force_advance(p);
+  else if (reported_held(p))
+    gr_proposer_begin(p, p->chosen + 1);
 }

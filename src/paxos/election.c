@@ -95,7 +95,7 @@ void gr_election_poll(struct gr_paxos *p) {
   if (!p->formed) return;
   if (p->role == GR_ROLE_LEADER)
     check_majority(p);
-  else if (gr_votes(p) && p->now >= p->election_due)
+  else if (gr_votes(p) && p->forcing == 0 && p->now >= p->election_due)
     prevote_begin(p);
   if (p->transfer_to != GR_NOBODY && p->now >= p->transfer_until)
     p->transfer_to = GR_NOBODY;

@@ -14,6 +14,7 @@
  *   checkpoint.c letting storage forget
  *   restore.c    coming back from storage
  *   install.c    coming in from outside, and going out
+ *   force.c      going on without a majority, by an operator's word
  *   repair.c     asking for what is missing, and serving those who ask
  *   outbox.c     what is due to whom, made into frames
  *   receive.c    frames in, to whom they concern
@@ -90,6 +91,7 @@ struct gr_peer {
   uint64_t view;   /* the latest that it was heard in */
   gr_slot removed; /* the slot that removed it; 0: it is a member */
   gr_time removed_at;
+  bool former;  /* has not come over from the life of the group before it was forced */
   bool awaited; /* added, and not heard of yet: it gets nothing */
 
   /* meeting: see heartbeat.c */
@@ -165,7 +167,11 @@ struct gr_paxos {
   struct gr_config entered; /* what began the present view: the host is to be told */
   bool entered_due;
   struct gr_config wanted; /* the change that this leader is to propose; kind 0: none */
-  gr_slot changing;        /* the slot in which it has proposed one; 0: none */
+  gr_memberset
+      forcing;    /* those who are to go on alone, all of whom must promise; 0: nobody */
+  gr_slot forced; /* the slot that ended the former life; told to others once durable */
+  gr_time forcing_since; /* all have promised */
+  gr_slot changing;      /* the slot in which it has proposed one; 0: none */
   gr_ballot ended; /* the own ballot in which the present view's change was chosen */
   uint8_t note[GR_NOTE_BYTES_MAX]; /* what heartbeats carry for the group */
   size_t note_bytes;
@@ -480,6 +486,14 @@ void gr_candidate_advance(struct gr_paxos *p);
 void gr_view_take(struct gr_paxos *p, const struct gr_view_record *view);
 /* Stands where the state says. */
 void gr_view_take_position(struct gr_paxos *p, const struct gr_state_record *state);
+
+/* ---- force.c ---- */
+
+/* What a forced end decided is durable, so that others may hear of it. */
+bool gr_force_told(const struct gr_paxos *p);
+void gr_force_poll(struct gr_paxos *p);
+/* All who are to go on have promised, and said what they have. */
+void gr_force_advance(struct gr_paxos *p);
 
 /* ---- paxos.c ---- */
 

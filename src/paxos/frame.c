@@ -29,12 +29,12 @@ static bool boot_fits(const struct gr_roster *roster, uint64_t boot) {
 /* ---- headers ---- */
 
 void gr_frame_begin(struct gr_writer *writer, const struct gr_roster *roster,
-                    enum gr_frame_type type) {
+                    uint64_t tag, enum gr_frame_type type) {
   gr_write_u32(writer, 0); /* the checksum, when all is known */
   gr_write_u16(writer, GR_FRAME_MAGIC);
   gr_write_u8(writer, GR_PROTOCOL_VERSION);
   gr_write_u8(writer, (uint8_t)type);
-  gr_write_u64(writer, roster->tag);
+  gr_write_u64(writer, tag);
   gr_write_u64(writer, roster->incarnation);
   gr_write_u64(writer, roster->boot);
   gr_write_u64(writer, roster->view);
@@ -61,7 +61,9 @@ int gr_frame_open(struct gr_reader *reader, const struct gr_roster *roster,
   /* A batch carries a checksum of its own, which it keeps wherever it goes. */
   size_t covered = type == GR_FRAME_DATA ? GR_FRAME_HEADER_BYTES : size;
   if (gr_crc32c(0, frame + 4, covered - 4) != checksum) return GR_ERR_CORRUPT;
-  if (gr_read_u64(reader) != roster->tag) return GR_ERR_FOREIGN;
+  uint64_t tag = gr_read_u64(reader);
+  header->former = tag != roster->tag;
+  if (header->former && (tag != roster->former_tag || tag == 0)) return GR_ERR_FOREIGN;
   header->type = (enum gr_frame_type)type;
   header->incarnation = gr_read_u64(reader);
   bool boot_good = gr_boot_decode(reader, roster, &header->boot);
@@ -184,10 +186,11 @@ static bool config_decode(struct gr_reader *reader, struct gr_config *config) {
   config->member = gr_read_u64(reader);
   config->incarnation = gr_read_u64(reader);
   config->profile_bytes = gr_read_u16(reader);
-  if (kind < GR_CHANGE_ADD || kind > GR_CHANGE_REMOVE || config->member == 0 ||
+  if (kind < GR_CHANGE_ADD || kind > GR_CHANGE_FORCE || config->member == 0 ||
       config->member > GR_MEMBER_ID_MAX || config->profile_bytes > GR_PROFILE_BYTES_MAX)
     return false;
-  bool adds = kind == GR_CHANGE_ADD;
+  /* Those who are left stand in the place of a profile. */
+  bool adds = kind == GR_CHANGE_ADD || kind == GR_CHANGE_FORCE;
   if (adds != (config->incarnation != 0) || (!adds && config->profile_bytes > 0))
     return false;
   const uint8_t *profile = gr_read_bytes(reader, config->profile_bytes);

@@ -44,8 +44,9 @@ enum gr_frame_type {
 struct gr_roster {
   uint64_t
       tag; /* hash of group id, durability and limits that must be equal, and epoch */
-  uint64_t view; /* the present view's number; 0: in no group */
-  bool durable;  /* members come back from storage: lanes have boots */
+  uint64_t former_tag; /* of the life before it was forced; 0: none is known */
+  uint64_t view;       /* the present view's number; 0: in no group */
+  bool durable;        /* members come back from storage: lanes have boots */
   uint64_t
       incarnation; /* this process of this member; with storage: this storage of it */
   uint64_t boot;   /* which start of it; GR_BOOT_VOLATILE without storage */
@@ -60,6 +61,7 @@ uint32_t gr_roster_index(const struct gr_roster *roster, gr_member_id id);
 
 struct gr_frame_header {
   enum gr_frame_type type;
+  bool former;          /* of the life of the group before the present one */
   uint64_t view;        /* the sender's */
   uint64_t incarnation; /* the sender's */
   uint64_t boot;        /* the sender's */
@@ -172,7 +174,7 @@ struct gr_fetch_data {
 
 /* Begins a frame; the body follows in the same writer. */
 void gr_frame_begin(struct gr_writer *writer, const struct gr_roster *roster,
-                    enum gr_frame_type type);
+                    uint64_t tag, enum gr_frame_type type);
 /* Fills in the checksum. To be called when the body (for DATA: the header) is complete.
  */
 void gr_frame_end(struct gr_writer *writer);

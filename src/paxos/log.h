@@ -64,12 +64,16 @@ static inline struct gr_slot_entry *gr_slot_at(const struct gr_slot_table *table
                                           (slot & (table->capacity - 1)) * table->stride);
 }
 
+static inline void gr_configs_clear(struct gr_slot_table *table) {
+  for (uint32_t i = 0; i < GR_CONFIGS_MAX; i++) table->configs[i].slot = 0;
+}
+
 static inline void gr_slot_clear(struct gr_slot_table *table) {
   for (uint64_t i = 0; i < table->capacity; i++) {
     gr_slot_at(table, i)->slot = 0;
     gr_slot_at(table, i)->config = 0;
   }
-  for (uint32_t i = 0; i < GR_CONFIGS_MAX; i++) table->configs[i].slot = 0;
+  gr_configs_clear(table);
 }
 
 /* Whether a change that is kept is still the value of a slot that counts. */

@@ -9,9 +9,13 @@
  */
 #include "paxos/engine.h"
 
-static struct gr_writer begin(struct gr_paxos *p, enum gr_frame_type type) {
+/* Who has not come over from the former life of the group would not know the new one's.
+ */
+static struct gr_writer begin(struct gr_paxos *p, const struct gr_peer *peer,
+                              enum gr_frame_type type) {
   struct gr_writer writer = gr_writer_of(p->header, GR_FRAME_HEADER_MAX);
-  gr_frame_begin(&writer, &p->roster, type);
+  gr_frame_begin(&writer, &p->roster, peer->former ? p->roster.former_tag : p->roster.tag,
+                 type);
   return writer;
 }
 
@@ -29,7 +33,7 @@ static void offer(struct gr_paxos *p, struct gr_peer *peer, struct gr_writer *wr
 static void offer_heartbeat(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_heartbeat heartbeat;
   gr_heartbeat_fill(p, to, &heartbeat);
-  struct gr_writer writer = begin(p, GR_FRAME_HEARTBEAT);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_HEARTBEAT);
   gr_heartbeat_encode(&writer, &p->roster, &heartbeat);
   /* It says all that ACCEPTED would. */
   offer(p, &p->peers[to], &writer,
@@ -41,7 +45,7 @@ static void offer_heartbeat(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 static void offer_accepted(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_accepted accepted = {p->told.promised, p->told.accepted, p->chosen,
                                  gr_storage_settled(p)};
-  struct gr_writer writer = begin(p, GR_FRAME_ACCEPTED);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_ACCEPTED);
   gr_accepted_encode(&writer, &accepted);
   offer(p, &p->peers[to], &writer,
         (struct gr_offer){.done = GR_DUE_ACCEPTED, .type = GR_FRAME_ACCEPTED}, frame);
@@ -50,7 +54,7 @@ static void offer_accepted(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 static void offer_prevote(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_prevote prevote = {p->prevote_ballot, p->counters.prevotes_started,
                                p->chosen};
-  struct gr_writer writer = begin(p, GR_FRAME_PREVOTE);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_PREVOTE);
   gr_prevote_encode(&writer, &prevote);
   offer(p, &p->peers[to], &writer,
         (struct gr_offer){.done = GR_DUE_PREVOTE, .type = GR_FRAME_PREVOTE}, frame);
@@ -59,7 +63,7 @@ static void offer_prevote(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 static void offer_prevote_answer(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_prevote_answer answer;
   gr_election_answer(p, to, &answer);
-  struct gr_writer writer = begin(p, GR_FRAME_PREVOTE_ANSWER);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_PREVOTE_ANSWER);
   gr_prevote_answer_encode(&writer, &answer);
   offer(p, &p->peers[to], &writer,
         (struct gr_offer){.done = GR_DUE_PREVOTE_ANSWER, .type = GR_FRAME_PREVOTE_ANSWER},
@@ -68,21 +72,21 @@ static void offer_prevote_answer(struct gr_paxos *p, uint32_t to, gr_frame *fram
 
 static void offer_prepare(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   struct gr_prepare prepare = {p->promised, p->peers[to].promised_next, p->ended};
-  struct gr_writer writer = begin(p, GR_FRAME_PREPARE);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_PREPARE);
   gr_prepare_encode(&writer, &prepare);
   offer(p, &p->peers[to], &writer,
         (struct gr_offer){.done = GR_DUE_PREPARE, .type = GR_FRAME_PREPARE}, frame);
 }
 
 static void offer_transfer(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
-  struct gr_writer writer = begin(p, GR_FRAME_TRANSFER);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_TRANSFER);
   gr_transfer_encode(&writer, p->promised);
   offer(p, &p->peers[to], &writer,
         (struct gr_offer){.done = GR_DUE_TRANSFER, .type = GR_FRAME_TRANSFER}, frame);
 }
 
 static void offer_fetch_log(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
-  struct gr_writer writer = begin(p, GR_FRAME_FETCH_LOG);
+  struct gr_writer writer = begin(p, &p->peers[to], GR_FRAME_FETCH_LOG);
   gr_fetch_log_encode(&writer, p->chosen + 1);
   offer(p, &p->peers[to], &writer,
         (struct gr_offer){.done = GR_DUE_FETCH_LOG, .type = GR_FRAME_FETCH_LOG}, frame);
@@ -99,7 +103,7 @@ static void offer_fetch_data(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   if (fetch.upto < fetch.from) fetch.upto = fetch.from; /* it came meanwhile */
   for (uint64_t seq = fetch.from; seq < fetch.upto && seq < lane->ring.end; seq++)
     if (gr_lane_batch(lane, seq + 1)) fetch.upto = seq;
-  struct gr_writer writer = begin(p, GR_FRAME_FETCH_DATA);
+  struct gr_writer writer = begin(p, peer, GR_FRAME_FETCH_DATA);
   gr_fetch_data_encode(&writer, &p->roster, &fetch);
   bool last = peer->fetch_lanes == gr_memberset_one(index);
   offer(p, peer, &writer,
@@ -141,7 +145,7 @@ static void offer_promise(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
   if (promise.end < promise.from) promise.end = promise.from;
   bool whole = promise.from >= p->log_first &&
                promise.end - peer->promise_from <= GR_PROMISE_SLOTS_MAX;
-  struct gr_writer writer = begin(p, GR_FRAME_PROMISE);
+  struct gr_writer writer = begin(p, peer, GR_FRAME_PROMISE);
   gr_promise_encode(&writer, &promise);
   size_t values_at = writer.used;
   gr_slot next =
@@ -161,7 +165,7 @@ static void offer_log(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
                            .chosen = p->chosen,
                            .log_first = p->log_first};
   if (run.from > p->chosen + 1) run.from = p->chosen + 1;
-  struct gr_writer writer = begin(p, GR_FRAME_LOG);
+  struct gr_writer writer = begin(p, peer, GR_FRAME_LOG);
   gr_log_run_encode(&writer, &run);
   size_t values_at = writer.used;
   gr_slot next = run.from;
@@ -196,7 +200,7 @@ static bool offer_accept(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
                              .stable = p->stable,
                              .accepted = p->told.accepted};
   gr_slot_cut(&p->log, entry, p->roster.count, &accept.cut);
-  struct gr_writer writer = begin(p, GR_FRAME_ACCEPT);
+  struct gr_writer writer = begin(p, peer, GR_FRAME_ACCEPT);
   gr_accept_encode(&writer, &p->roster, &accept);
   offer(p, peer, &writer, (struct gr_offer){.type = GR_FRAME_ACCEPT}, frame);
   return true;
@@ -205,7 +209,7 @@ static bool offer_accept(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 static void offer_batch(struct gr_paxos *p, struct gr_peer *peer,
                         const struct gr_kept_batch *batch, struct gr_offer what,
                         gr_frame *frame) {
-  struct gr_writer writer = begin(p, GR_FRAME_DATA);
+  struct gr_writer writer = begin(p, peer, GR_FRAME_DATA);
   offer(p, peer, &writer, what, frame);
   frame->parts[1] = (gr_slice){batch->bytes, batch->size};
   frame->part_count = 2;
@@ -283,7 +287,8 @@ static bool offer_due(struct gr_paxos *p, uint32_t to, gr_frame *frame) {
 }
 
 bool gr_paxos_frame(gr_paxos *p, gr_member_id to, gr_frame *frame) {
-  if (!p || !frame || gr_halted(p) || p->roster.view == 0 || !gr_storage_ready(p))
+  if (!p || !frame || gr_halted(p) || p->roster.view == 0 || !gr_storage_ready(p) ||
+      !gr_force_told(p))
     return false;
   uint32_t index = gr_roster_index(&p->roster, to);
   if (index == p->roster.count || index == p->self) return false;

@@ -165,7 +165,7 @@ static void init(struct gr_paxos *p) {
   p->leader = p->transfer_to = GR_NOBODY;
   p->heartbeat_due = p->now;
   p->counters.size = sizeof(p->counters);
-  gr_slot_clear(&p->log);
+  gr_configs_clear(&p->log); /* its slots count only from first to end */
   gr_slot_clear(&p->proposals);
   gr_slot_clear(&p->reported);
   if (p->options.founder_count > 0)
@@ -359,6 +359,7 @@ int gr_paxos_poll(gr_paxos *p, gr_time now) {
   if (p->roster.view == 0) return GR_OK;
   gr_heartbeat_poll(p);
   gr_election_poll(p);
+  gr_force_poll(p);
   gr_candidate_poll(p);
   gr_proposer_poll(p);
   gr_repair_poll(p);

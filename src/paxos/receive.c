@@ -191,6 +191,13 @@ static int receive_heartbeat(struct gr_paxos *p, uint32_t from,
   return gr_heartbeat_receive(p, from, header, &heartbeat);
 }
 
+/* What a member may still say in the life of the group that was ended by force: that it
+ * has not come over, and what it lacks. */
+static bool tells_former(enum gr_frame_type type) {
+  return type == GR_FRAME_HEARTBEAT || type == GR_FRAME_FETCH_DATA ||
+         type == GR_FRAME_FETCH_LOG;
+}
+
 static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
   struct gr_reader reader = gr_reader_of(frame.data, frame.size);
   struct gr_frame_header header;
@@ -199,9 +206,12 @@ static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
     return GR_ERR_FOREIGN;
   int error = gr_frame_open(&reader, &p->roster, &header);
   if (error != GR_OK) return error;
+  if (header.former && !gr_is_member(p, index)) return GR_ERR_FOREIGN;
+  p->peers[index].former = header.former && header.view < p->roster.view;
   if (header.type == GR_FRAME_HEARTBEAT)
     return receive_heartbeat(p, index, &header, &reader);
   struct gr_peer *peer = &p->peers[index];
+  if (header.former && !tells_former(header.type)) return GR_ERR_FOREIGN;
   /* I-MEET-1: only processes that have met take part; what they say before is as if lost.
    */
   if (!p->formed || peer->incarnation != header.incarnation || peer->boot != header.boot)

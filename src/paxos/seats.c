@@ -46,6 +46,22 @@ static bool take_out(struct gr_seats *seats, gr_member_id member) {
   return true;
 }
 
+/* Those named go on, and nobody else. */
+static bool force(struct gr_seats *seats, const struct gr_config *config) {
+  struct gr_seats left = *seats;
+  left.count = 0;
+  for (uint32_t at = 0; at + 8 <= config->profile_bytes; at += 8) {
+    uint32_t from = gr_seats_find(seats, gr_load_u64(config->profile + at));
+    if (from == seats->count || !seats->seats[from].voter) return false;
+    if (left.count > 0 && left.seats[left.count - 1].id >= seats->seats[from].id)
+      return false;
+    left.seats[left.count++] = seats->seats[from];
+  }
+  if (left.count == 0 || config->profile_bytes % 8 != 0) return false;
+  *seats = left;
+  return true;
+}
+
 bool gr_seats_apply(struct gr_seats *seats, const struct gr_config *config, gr_slot first,
                     uint64_t members_max) {
   bool applies = false;
@@ -58,6 +74,9 @@ bool gr_seats_apply(struct gr_seats *seats, const struct gr_config *config, gr_s
     break;
   case GR_CHANGE_REMOVE:
     applies = take_out(seats, config->member);
+    break;
+  case GR_CHANGE_FORCE:
+    applies = force(seats, config);
     break;
   }
   if (!applies) return false;

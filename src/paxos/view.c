@@ -151,6 +151,19 @@ static void remove_member(struct gr_paxos *p, gr_member_id id) {
   p->lane_gaps[index] = (struct gr_gap){0};
 }
 
+/* A new life of the group begins with those who are left. */
+static void force_members(struct gr_paxos *p, const struct gr_config *config,
+                          const struct gr_seats *next) {
+  p->roster.former_tag = p->roster.tag;
+  gr_view_epoch(p, (struct gr_epoch){p->epoch.count + 1, config->incarnation});
+  for (uint32_t i = 0; i < p->roster.count; i++) {
+    if (!gr_is_member(p, i)) continue;
+    p->peers[i].former = true;
+    if (gr_seats_find(next, p->roster.ids[i]) == next->count)
+      remove_member(p, p->roster.ids[i]);
+  }
+}
+
 /* Those of the new view that asked before we had entered it. */
 static void answer_early(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
@@ -171,6 +184,12 @@ static void begin_view(struct gr_paxos *p, bool led, gr_ballot ballot) {
   answer_early(p);
 }
 
+static bool can_drop_all(const struct gr_paxos *p) {
+  for (uint32_t i = 0; p->storage.resumed && i < p->roster.count; i++)
+    if (gr_lane_tail_in_use(&p->lanes[i], p->storage.synced)) return false;
+  return true;
+}
+
 /* Storage may still be writing batches that are to be dropped. */
 static bool can_enter(const struct gr_paxos *p, const struct gr_config *config) {
   if (p->entered_due) return false;
@@ -178,6 +197,7 @@ static bool can_enter(const struct gr_paxos *p, const struct gr_config *config) 
     return p->roster.count < p->places ||
            gr_roster_index(&p->roster, config->member) < p->roster.count;
   uint32_t index = gr_roster_index(&p->roster, config->member);
+  if (config->kind == GR_CHANGE_FORCE) return can_drop_all(p);
   return config->kind != GR_CHANGE_REMOVE || !p->storage.resumed ||
          !gr_lane_tail_in_use(&p->lanes[index], p->storage.synced);
 }
@@ -206,6 +226,8 @@ bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config) {
     add_member(p, config);
   else if (config->kind == GR_CHANGE_REMOVE)
     remove_member(p, config->member);
+  else if (config->kind == GR_CHANGE_FORCE)
+    force_members(p, config, &next);
   else
     p->voters |= gr_memberset_one(gr_roster_index(&p->roster, config->member));
   p->entered = *config;
@@ -294,6 +316,7 @@ static int check_change(const struct gr_paxos *p, struct gr_config *config) {
   if (config->kind == GR_CHANGE_ADD) config->member = next.next_id;
   if (config->kind == GR_CHANGE_REMOVE && config->member == p->roster.ids[p->self])
     return GR_ERR_INVALID;
+  if (config->kind == GR_CHANGE_FORCE) return GR_ERR_INVALID;
   return gr_seats_apply(&next, config, 1, p->options.members_max) ? GR_OK
                                                                   : GR_ERR_INVALID;
 }
