@@ -12,6 +12,10 @@
  * the beginning who they are, which finds mistakes of configuration; it does not authenticate,
  * and nothing is encrypted: the members' network must be trusted.
  *
+ * A founder is started with the addresses of all founders; a node that joins with none, but
+ * with seeds, addresses of any members: "10.0.0.1:7001". Members know the addresses of those
+ * that join by what these advertise.
+ *
  * A clean end: gr_node_close(), join the threads that broadcast, gr_node_stop().
  */
 #ifndef GR_POSIX_H
@@ -38,8 +42,10 @@ typedef struct gr_node_member {
 typedef struct gr_node_options {
   size_t size;
   const gr_options *group; /* founders and founder_count are taken from `members`; seed 0: the node
-                       takes one from the operating system */
-  const gr_node_member *members; /* all founders, this member included */
+                       takes one from the operating system; seeds are addresses as above;
+                       attributes.address empty: see `advertise` */
+  const gr_node_member *members; /* all founders, this member included; none: it joins, or comes
+                                    back from its data directory */
   size_t member_count;
   const char *listen;            /* address to bind; NULL: this member's own from `members` */
   uint64_t submit_bytes_max;     /* messages waiting for the loop; beyond it gr_node_broadcast()
@@ -59,6 +65,11 @@ typedef struct gr_node_options {
   const char *data_directory;
   uint64_t segment_bytes; /* of the log's files, which are filled with zeros in advance; default
                              64 MiB; 64 KiB to 1 GiB */
+
+  const char *advertise; /* where the others reach this member, up to GR_ADDRESS_BYTES_MAX; NULL:
+                            at its own address from `members`, else at `listen`, which then
+                            must not stand for all addresses of the host, as "0.0.0.0:7001"
+                            does */
 } gr_node_options;
 
 /* The callbacks; each runs on the node's thread. */
@@ -88,11 +99,34 @@ typedef struct gr_node_host {
    * this call the node takes no broadcasts from the queue, and answers no other thread's query.
    * May be NULL. */
   void (*restored)(void *context);
+
+  /* A message that gr_node_broadcast() has taken will not be delivered here with its tag:
+   *
+   * GR_ERR_NOT_ONLINE, GR_ERR_NO_QUORUM
+   *                 it was not broadcast
+   * any other       the member's state was told with this error: it was removed, or has fallen
+   *                 behind. Whether the group has the message is not known; if it has, it is
+   *                 delivered here with tag 0, should this member join again
+   * May be NULL; but then nobody learns of it. */
+  void (*failed)(void *context, uint64_t tag, int error);
+
+  /* As in gr_host; each may be NULL, of the snapshots' all or none. The snapshot is read, and
+   * written, on the node's thread, which does nothing else meanwhile. */
+  void (*view)(void *context, const gr_view *view);
+  void (*state)(void *context, enum gr_member_state state, int error);
+  bool (*authorize)(void *context, const gr_attributes *joiner);
+  int (*snapshot_open)(void *context, uint64_t *snapshot);
+  int (*snapshot_read)(void *context, uint64_t snapshot, uint64_t offset, void *buffer,
+                       size_t *size, bool *end);
+  void (*snapshot_close)(void *context, uint64_t snapshot);
+  int (*restore_begin)(void *context, gr_seqno seqno);
+  int (*restore_write)(void *context, uint64_t offset, gr_slice bytes);
+  int (*restore_end)(void *context, bool complete);
 } gr_node_host;
 
 /* Figures of one link, for people and for monitoring. */
 typedef struct gr_node_link {
-  gr_member_id id;
+  gr_member_id id; /* with the top bit set: of somebody who is no member, see gr_host.link */
   bool connected_out; /* the connection that this node opened, and sends on */
   bool connected_in;  /* the connection that the other opened */
   uint64_t connects;  /* times a connection was made */
@@ -150,7 +184,7 @@ GR_API void gr_node_stop(gr_node *node);
  * With `wait`, blocks while the queue is full (never inside a callback, where `wait` is
  * ignored).
  *
- * GR_OK             queued; its delivery here carries `tag`
+ * GR_OK             queued; its delivery here carries `tag`, or host.failed tells it
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
  * GR_ERR_FULL       the queue is full
@@ -163,6 +197,14 @@ GR_API int gr_node_broadcast(gr_node *node, const gr_slice *parts, size_t part_c
 /* Asks `to` to take over the lead, and answers as gr_group_transfer(): GR_OK, GR_ERR_INVALID,
  * GR_ERR_NOT_LEADER, GR_ERR_UNREACHABLE, GR_ERR_HALTED. */
 GR_API int gr_node_transfer(gr_node *node, gr_member_id to);
+
+/* As gr_group_leave(), gr_group_join(), gr_group_remove() and gr_group_health(), and they answer
+ * as these; from any thread, callbacks included. What came of it, host.state and host.view tell.
+ * GR_ERR_HALTED once the node's thread has ended. */
+GR_API int gr_node_leave(gr_node *node);
+GR_API int gr_node_join(gr_node *node);
+GR_API int gr_node_remove(gr_node *node, gr_member_id member);
+GR_API int gr_node_health(gr_node *node, bool healthy);
 
 /* As gr_group_checkpoint(): the host keeps the effects of every message up to `applied`. From any
  * thread, callbacks included; takes effect soon after.
@@ -178,12 +220,14 @@ GR_API int gr_node_checkpoint(gr_node *node, gr_seqno applied);
  * GR_ERR_HALTED. */
 GR_API int gr_node_storage_figures(gr_node *node, gr_node_storage *figures);
 
-/* As gr_group_status(), gr_group_counters() and gr_group_members(), from any thread: the node's
- * thread answers, so the answer is as of one moment. Inside a callback they answer directly.
- * GR_ERR_HALTED once the node's thread has ended. */
+/* As gr_group_status(), gr_group_counters(), gr_group_members() and gr_group_recovery(), from any
+ * thread: the node's thread answers, so the answer is as of one moment. Inside a callback they
+ * answer directly. What the members' attributes point at is good until that thread goes on: only
+ * a callback may look at it. GR_ERR_HALTED once the node's thread has ended. */
 GR_API int gr_node_status(gr_node *node, gr_status *status);
 GR_API int gr_node_counters(gr_node *node, gr_counters *counters);
 GR_API int gr_node_members(gr_node *node, gr_member *members, size_t capacity, size_t *count);
+GR_API int gr_node_recovery(gr_node *node, gr_recovery *recovery);
 
 /* Fills in up to `capacity` links; `*count` is how many there are. GR_OK, GR_ERR_INVALID,
  * GR_ERR_HALTED. */

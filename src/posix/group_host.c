@@ -48,26 +48,24 @@ void gr_node_tell_delivered(struct gr_node *node) {
   if (node->host.delivered) node->host.delivered(node->host.context);
 }
 
-struct gr_link *gr_node_link_of(struct gr_node *node, gr_member_id id) {
-  for (size_t i = 0; i < node->link_count; i++)
-    if (node->links[i].id == id) return node->links + i;
-  return NULL;
+size_t gr_node_frame_bytes_max(const struct gr_node *node, gr_member_id name) {
+  return gr_hello_is_member(name) ? node->frame_bytes_max : GR_FRAME_HEADER_MAX;
 }
 
 static bool on_send(void *context, gr_member_id to, const gr_slice *parts,
                     size_t part_count) {
   struct gr_node *node = context;
-  struct gr_link *link = gr_node_link_of(node, to);
+  struct gr_link *link = gr_links_find(node, to);
   return link && gr_link_send(node, link, parts, part_count);
 }
 
 /* The leader's copy goes first: the others wait for what it makes of it. */
 static void on_flush(void *context) {
   struct gr_node *node = context;
-  struct gr_link *leader = gr_node_link_of(node, node->leader);
+  struct gr_link *leader = gr_links_find(node, node->leader);
   if (leader) gr_link_flush(node, leader);
-  for (size_t i = 0; i < node->link_count; i++)
-    if (node->links + i != leader) gr_link_flush(node, node->links + i);
+  for (struct gr_link *link = node->links; link; link = link->next)
+    if (link != leader) gr_link_flush(node, link);
 }
 
 /* Whether this process broadcast it, rather than a former one of this member. */
@@ -119,6 +117,7 @@ gr_host gr_node_group_host(struct gr_node *node) {
                   .writable = on_writable,
                   .log = node->host.log ? on_log : NULL,
                   .trace = node->host.trace ? on_trace : NULL};
+  gr_member_host_add_callbacks(node, &host);
   gr_wal_host_add_callbacks(node, &host);
   return host;
 }

@@ -44,23 +44,26 @@ int gr_hello_decode(gr_slice frame, struct gr_hello *hello) {
   hello->from = gr_read_u64(&reader);
   hello->to = gr_read_u64(&reader);
   if (!gr_reader_done(&reader) || !group) return GR_ERR_MALFORMED;
+  if (kind == GR_HELLO_OPEN && hello->from == 0) return GR_ERR_MALFORMED;
   memcpy(hello->group.bytes, group, sizeof(hello->group.bytes));
   return GR_OK;
 }
 
+bool gr_hello_is_member(gr_member_id name) {
+  return name != 0 && name >> 63 == 0;
+}
+
 enum gr_hello_verdict gr_hello_judge(const struct gr_hello *hello,
-                                     const struct gr_hello *expected,
-                                     const gr_member_id *members, size_t member_count) {
+                                     const struct gr_hello *expected) {
   if (hello->hello_version != GR_HELLO_VERSION) return GR_HELLO_WRONG_VERSION;
   if (hello->protocol_version != expected->protocol_version)
     return GR_HELLO_WRONG_VERSION;
   if (memcmp(&hello->group, &expected->group, sizeof(hello->group)) != 0)
     return GR_HELLO_WRONG_GROUP;
-  if (hello->to != expected->to) return GR_HELLO_WRONG_TARGET;
-  if (hello->from == expected->to) return GR_HELLO_UNKNOWN_MEMBER;
-  for (size_t i = 0; i < member_count; i++)
-    if (members[i] == hello->from) return GR_HELLO_OK;
-  return GR_HELLO_UNKNOWN_MEMBER;
+  if (hello->to != GR_HELLO_ANYBODY && hello->to != expected->to &&
+      gr_hello_is_member(expected->to))
+    return GR_HELLO_WRONG_TARGET;
+  return hello->from == expected->to ? GR_HELLO_SAME_NAME : GR_HELLO_OK;
 }
 
 /* A group's name as 32 hexadecimal digits. */
@@ -91,11 +94,9 @@ void gr_hello_explain(enum gr_hello_verdict verdict, const struct gr_hello *came
     snprintf(text, text_size, "wrong group: expected %s, came %s",
              group_text(&expected->group, one), group_text(&came->group, other));
     return;
-  case GR_HELLO_UNKNOWN_MEMBER:
+  case GR_HELLO_SAME_NAME:
     snprintf(text, text_size,
-             came->from == expected->to
-                 ? "another process runs under this member's own id: came member %" PRIu64
-                 : "unknown member: expected one of the founders, came member %" PRIu64,
+             "another process runs under this member's own id: came member %" PRIu64,
              came->from);
     return;
   case GR_HELLO_WRONG_TARGET:

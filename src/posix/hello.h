@@ -4,6 +4,9 @@
  * group, in which version. Pure: no I/O. It tells mistakes of configuration apart with a
  * clear word; it does not authenticate anybody.
  *
+ * Somebody who is no member yet goes by a guest's name, an id with the top bit set. Where
+ * the opener does not know who listens, at a seed or at a guest's, it asks for anybody.
+ *
  *   opener                        acceptor
  *     | OPEN  (from, to, group)  --> |  judges it
  *     | <-- REPLY (verdict, its own) |  and closes unless the verdict is OK
@@ -21,6 +24,7 @@
 #include <gr/types.h>
 
 #define GR_HELLO_VERSION 1
+#define GR_HELLO_ANYBODY 0 /* as the target */
 #define GR_HELLO_BYTES 44
 #define GR_HELLO_BYTES_MAX 256 /* of any version: more is no hello */
 
@@ -30,7 +34,7 @@ enum gr_hello_verdict {
   GR_HELLO_OK = 0,
   GR_HELLO_WRONG_VERSION = 1,
   GR_HELLO_WRONG_GROUP = 2,
-  GR_HELLO_UNKNOWN_MEMBER = 3,
+  GR_HELLO_SAME_NAME = 3,
   GR_HELLO_WRONG_TARGET = 4
 };
 
@@ -51,12 +55,16 @@ void gr_hello_encode(const struct gr_hello *hello, uint8_t bytes[GR_HELLO_BYTES]
  * hello version: then only `kind`, `verdict` and `hello_version` are filled in. */
 int gr_hello_decode(gr_slice frame, struct gr_hello *hello);
 
-/* What the member `expected->to` says to a decoded OPEN. `expected` has the group and the
- * protocol version that must match; `members` are all that it knows. A hello from itself
- * is one from an unknown member: another process runs under its id. */
+/* True for a member's name; false for a guest's, and for none. */
+bool gr_hello_is_member(gr_member_id name);
+
+/* What the process named `expected->to` says to a decoded OPEN. `expected` has the group
+ * and the protocol version that must match. A guest may be called by any member's name:
+ * the others learn sooner than it does by which it was let in. A hello under the
+ * process's own name is not welcome: another one runs under its id, or it has called
+ * itself. */
 enum gr_hello_verdict gr_hello_judge(const struct gr_hello *hello,
-                                     const struct gr_hello *expected,
-                                     const gr_member_id *members, size_t member_count);
+                                     const struct gr_hello *expected);
 
 /* One line: why `verdict` was given, what was expected and what came. Cut at `text_size`.
  */

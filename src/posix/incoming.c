@@ -2,9 +2,11 @@
  *
  * Connections that others open: this node receives on them, and writes nothing but the
  * answer to the hello. A stranger is one that has not said hello yet; after it, the
- * connection is its member's, and replaces the one that this member had before: the newer
- * is the live one, for the other side opens a new one only when it has given the old one
- * up.
+ * connection belongs to whom the hello names, and replaces the one that the same hello
+ * opened before: the newer is the live one, for the other side opens a new one only when
+ * it has given the old one up. Whether the one named is a member, the group knows: a
+ * member's frames are taken by it, others are not. A visitor is a connection that is not
+ * from one member to another, for example from one who asks to be let in.
  */
 #include "posix/node.h"
 
@@ -20,6 +22,7 @@
 
 /* What one read may bring at most, until a larger frame announces itself. */
 #define READ_BYTES (256 * 1024)
+#define VISIT_READ_BYTES (2 * GR_FRAME_HEADER_MAX)
 
 /* What one connection may bring in one turn, so that the others have theirs. */
 #define TURN_BYTES_MAX (1024 * 1024)
@@ -68,19 +71,22 @@ static void forget_stranger(struct gr_listener *listener,
 
 /* Events of this turn may still point at it: it is freed at the turn's end. */
 static void close_incoming(struct gr_node *node, struct gr_incoming *incoming) {
-  if (incoming->link)
-    incoming->link->incoming = NULL;
-  else
+  if (incoming->from != 0) {
+    struct gr_incoming **at = &node->incoming;
+    while (*at != incoming) at = &(*at)->next;
+    *at = incoming->next;
+  } else {
     forget_stranger(&node->listener, incoming);
+  }
   gr_loop_close(node, &incoming->endpoint);
-  incoming->next_closed = node->closed;
+  incoming->next = node->closed;
   node->closed = incoming;
 }
 
 void gr_incoming_bury(struct gr_node *node) {
   while (node->closed) {
     struct gr_incoming *incoming = node->closed;
-    node->closed = incoming->next_closed;
+    node->closed = incoming->next;
     gr_frame_reader_free(&incoming->reader);
     free(incoming);
   }
@@ -91,8 +97,13 @@ void gr_listener_shut(struct gr_node *node) {
   node->listener.paused_until = GR_TIME_NEVER;
   while (node->listener.stranger_count > 0)
     close_incoming(node, node->listener.strangers[0]);
-  for (size_t i = 0; i < node->link_count; i++)
-    if (node->links[i].incoming) close_incoming(node, node->links[i].incoming);
+  while (node->incoming) close_incoming(node, node->incoming);
+}
+
+bool gr_incoming_exists(const struct gr_node *node, gr_member_id from) {
+  for (const struct gr_incoming *one = node->incoming; one; one = one->next)
+    if (one->from == from) return true;
+  return false;
 }
 
 /* ---- strangers ---- */
@@ -215,31 +226,61 @@ static bool answer_hello(const struct gr_node *node, const struct gr_incoming *i
 static void refuse_hello(struct gr_node *node, struct gr_incoming *incoming,
                          const struct gr_hello *hello, const struct gr_hello *expected,
                          enum gr_hello_verdict verdict) {
-  struct gr_link *link = gr_node_link_of(node, hello->from);
+  struct gr_link *link = gr_links_find(node, hello->from);
   if (link) link->refused_hellos++;
   char why[256];
   char line[384];
   gr_hello_explain(verdict, hello, expected, why, sizeof(why));
   snprintf(line, sizeof(line), "hello refused: %s", why);
-  log_stranger(node, line);
+  const bool is_own_call = verdict == GR_HELLO_SAME_NAME && hello->to == GR_HELLO_ANYBODY;
+  if (!is_own_call) log_stranger(node, line);
   (void)answer_hello(node, incoming, hello, verdict);
   close_incoming(node, incoming);
 }
 
+static bool is_visit(gr_member_id from, gr_member_id to) {
+  return !gr_hello_is_member(from) || !gr_hello_is_member(to);
+}
+
+/* Closes the connection that this one replaces; or, where there are too many of its kind,
+ * the one that has been silent for longest. */
+static void make_room(struct gr_node *node, const struct gr_hello *hello) {
+  const bool visits = is_visit(hello->from, hello->to);
+  struct gr_incoming *quietest = NULL;
+  size_t count = 0;
+  for (struct gr_incoming *one = node->incoming; one; one = one->next) {
+    if (one->from == hello->from && one->to == hello->to) {
+      close_incoming(node, one);
+      return;
+    }
+    if (is_visit(one->from, one->to) != visits) continue;
+    count++;
+    if (!quietest || one->heard <= quietest->heard) quietest = one;
+  }
+  if (count < (visits ? GR_VISITORS_MAX : node->members_max)) return;
+  log_stranger(node, "there are too many, and it was silent for longest");
+  close_incoming(node, quietest);
+}
+
 static void accept_hello(struct gr_node *node, struct gr_incoming *incoming,
                          const struct gr_hello *hello) {
-  struct gr_link *link = gr_node_link_of(node, hello->from);
+  const bool visits = is_visit(hello->from, hello->to);
+  const size_t frame_bytes_max = visits ? GR_FRAME_HEADER_MAX : node->frame_bytes_max;
   if (!answer_hello(node, incoming, hello, GR_HELLO_OK) ||
-      !gr_frame_reader_widen(&incoming->reader, READ_BYTES, node->frame_bytes_max)) {
+      !gr_frame_reader_widen(&incoming->reader, visits ? VISIT_READ_BYTES : READ_BYTES,
+                             frame_bytes_max)) {
     log_stranger(node, "its hello cannot be answered");
     close_incoming(node, incoming);
     return;
   }
-  if (link->incoming) close_incoming(node, link->incoming);
+  make_room(node, hello);
   forget_stranger(&node->listener, incoming);
-  incoming->link = link;
+  incoming->from = hello->from;
+  incoming->to = hello->to;
   incoming->deadline = GR_TIME_NEVER;
-  link->incoming = incoming;
+  incoming->heard = node->now;
+  incoming->next = node->incoming;
+  node->incoming = incoming;
 }
 
 static void take_hello(struct gr_node *node, struct gr_incoming *incoming,
@@ -251,13 +292,10 @@ static void take_hello(struct gr_node *node, struct gr_incoming *incoming,
     close_incoming(node, incoming);
     return;
   }
-  gr_member_id members[GR_MEMBERS_MAX];
-  for (size_t i = 0; i < node->link_count; i++) members[i] = node->links[i].id;
   const struct gr_hello expected = {.protocol_version = GR_PROTOCOL_VERSION,
                                     .group = node->group_id,
                                     .to = node->self};
-  enum gr_hello_verdict verdict =
-      gr_hello_judge(&hello, &expected, members, node->link_count);
+  enum gr_hello_verdict verdict = gr_hello_judge(&hello, &expected);
   if (verdict == GR_HELLO_OK)
     accept_hello(node, incoming, &hello);
   else
@@ -267,13 +305,21 @@ static void take_hello(struct gr_node *node, struct gr_incoming *incoming,
 /* ---- frames ---- */
 
 static void lose(struct gr_node *node, struct gr_incoming *incoming, const char *what) {
-  struct gr_link *link = incoming->link;
-  if (!link)
+  struct gr_link *link = gr_links_find(node, incoming->from);
+  if (!link || !gr_hello_is_member(incoming->from))
     log_stranger(node, what);
   else if (gr_log_limit_pass(node, &link->log_limit))
     gr_node_log(node, GR_LOG_WARNING, "connection from member %" PRIu64 " closed: %s",
                 link->id, what);
   close_incoming(node, incoming);
+}
+
+/* The other side has closed it: for one that only visited that is how it goes. */
+static void take_end(struct gr_node *node, struct gr_incoming *incoming) {
+  if (incoming->from != 0 && is_visit(incoming->from, incoming->to))
+    close_incoming(node, incoming);
+  else
+    lose(node, incoming, "the other side closed it");
 }
 
 /* What the group refused. A stream that carries garbage is broken and is closed; a frame
@@ -286,7 +332,7 @@ static void refused(struct gr_node *node, struct gr_incoming *incoming, int erro
     /* While the members meet, frames of processes not known yet are common. */
     incoming->stale_logged = true;
     gr_node_log(node, GR_LOG_WARNING, "frames of member %" PRIu64 " are ignored: %s",
-                incoming->link->id, gr_error_text(error));
+                incoming->from, gr_error_text(error));
   }
 }
 
@@ -300,6 +346,7 @@ static void oversized(struct gr_node *node, struct gr_incoming *incoming, size_t
 /* Takes all whole frames that were read. */
 static void take_frames(struct gr_node *node, struct gr_incoming *incoming) {
   gr_slice frame;
+  incoming->heard = node->now;
   while (incoming->endpoint.socket >= 0) {
     switch (gr_frame_reader_next(&incoming->reader, &frame)) {
     case GR_FRAME_PARTIAL:
@@ -310,11 +357,11 @@ static void take_frames(struct gr_node *node, struct gr_incoming *incoming) {
     case GR_FRAME_READY:
       break;
     }
-    if (!incoming->link) {
+    if (incoming->from == 0) {
       take_hello(node, incoming, frame);
       continue;
     }
-    int error = gr_group_receive(node->group, incoming->link->id, frame, node->now);
+    int error = gr_group_receive(node->group, incoming->from, frame, node->now);
     if (error != GR_OK) refused(node, incoming, error);
   }
 }
@@ -331,8 +378,12 @@ void gr_incoming_event(struct gr_node *node, struct gr_incoming *incoming) {
     }
     ssize_t got = recv(incoming->endpoint.socket, at, room, 0);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-    if (got <= 0) {
-      lose(node, incoming, got < 0 ? strerror(errno) : "the other side closed it");
+    if (got < 0) {
+      lose(node, incoming, strerror(errno));
+      return;
+    }
+    if (got == 0) {
+      take_end(node, incoming);
       return;
     }
     gr_frame_reader_filled(&incoming->reader, (size_t)got);

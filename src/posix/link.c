@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A link: the connection that this node opens to another member, and sends on. It only
- * ever reads the hello's reply from it, and its end.
+ * A link: the connection that this node opens to another, and sends on. It only ever
+ * reads the hello's reply from it, and its end.
  *
- *   WAITING --> RESOLVING --> CONNECTING --> GREETING --> READY
+ *   WAITING --> RESOLVING --> CONNECTING --> GREETING --> READY --> ENDING
  *      ^            |             |              |          |
  *      +------------+-------------+--------------+----------+   failed: pause, doubling
  *
@@ -18,28 +18,50 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 /* Sent data that is not acknowledged for so long means that the other's host is gone. */
 #define UNACKNOWLEDGED_MS 10000
 
-bool gr_link_init(struct gr_node *node, struct gr_link *link) {
+/* What a link that is not needed any more has left may take so long. */
+#define LINGER_NS (UINT64_C(1000) * 1000 * 1000)
+
+static void set_name(struct gr_link *link) {
+  int used = gr_hello_is_member(link->id)
+                 ? snprintf(link->name, sizeof(link->name), "member %" PRIu64, link->id)
+                 : snprintf(link->name, sizeof(link->name), "the server");
+  snprintf(link->name + used, sizeof(link->name) - (size_t)used, " at %s port %s",
+           link->address.host, link->address.port);
+}
+
+struct gr_link *gr_link_new(struct gr_node *node, gr_member_id id,
+                            const struct gr_address *address) {
+  struct gr_link *link = calloc(1, sizeof(*link));
+  if (!link) return NULL;
   link->endpoint =
       (struct gr_endpoint){.kind = GR_ENDPOINT_LINK, .socket = -1, .owner = link};
+  link->id = id;
+  link->address = *address;
+  set_name(link);
   link->state = GR_LINK_WAITING;
-  link->deadline = 0;
   link->pause = node->reconnect_min_ns;
   link->is_name = gr_address_resolve(&link->address, true, &link->choices) != 0;
   if (link->is_name) link->choices.count = 0;
-  return gr_outbox_init(&link->outbox, node->frame_bytes_max) &&
-         gr_frame_reader_init(&link->reader, 2 * GR_HELLO_BYTES_MAX, GR_HELLO_BYTES_MAX);
+  if (gr_outbox_init(&link->outbox, gr_node_frame_bytes_max(node, id)) &&
+      gr_frame_reader_init(&link->reader, 2 * GR_HELLO_BYTES_MAX, GR_HELLO_BYTES_MAX))
+    return link;
+  gr_link_free(node, link);
+  return NULL;
 }
 
 void gr_link_free(struct gr_node *node, struct gr_link *link) {
   gr_loop_close(node, &link->endpoint);
   gr_outbox_free(&link->outbox);
   gr_frame_reader_free(&link->reader);
+  free(link);
 }
 
 /* The connection is over; what it had gathered is lost, which the group tolerates. */
@@ -51,8 +73,27 @@ static void drop_connection(struct gr_node *node, struct gr_link *link) {
 
 void gr_link_shut(struct gr_node *node, struct gr_link *link) {
   drop_connection(node, link);
-  link->state = GR_LINK_WAITING;
+  if (link->state != GR_LINK_ENDING) link->state = GR_LINK_WAITING;
   link->deadline = GR_TIME_NEVER;
+}
+
+void gr_link_end(struct gr_node *node, struct gr_link *link) {
+  gr_link_flush(node, link);
+  bool has_more = link->state == GR_LINK_READY && link->outbox.leftover_end > 0;
+  link->state = GR_LINK_ENDING;
+  link->deadline = node->now + LINGER_NS;
+  if (has_more)
+    gr_loop_set_timer(node, link->deadline);
+  else
+    gr_link_shut(node, link);
+}
+
+void gr_link_renew(struct gr_node *node, struct gr_link *link) {
+  if (link->state != GR_LINK_GREETING && link->state != GR_LINK_READY) return;
+  drop_connection(node, link);
+  link->state = GR_LINK_WAITING;
+  link->deadline = node->now;
+  gr_loop_set_timer(node, link->deadline);
 }
 
 /* Waits for the pause, between half of it and all, then doubles it for the next time. */
@@ -70,19 +111,16 @@ static void wait_and_retry(struct gr_node *node, struct gr_link *link) {
 /* Not even connected: said once, until it has been reached again. */
 static void fail_attempt(struct gr_node *node, struct gr_link *link, const char *what) {
   if (!link->down_logged)
-    gr_node_log(node, GR_LOG_WARNING,
-                "member %" PRIu64 " at %s port %s is not reached: %s; trying again",
-                link->id, link->address.host, link->address.port, what);
+    gr_node_log(node, GR_LOG_WARNING, "%s is not reached: %s; trying again", link->name,
+                what);
   link->down_logged = true;
   wait_and_retry(node, link);
 }
 
 static void lose(struct gr_node *node, struct gr_link *link, const char *what) {
   if (gr_log_limit_pass(node, &link->log_limit))
-    gr_node_log(node, GR_LOG_WARNING,
-                "connection to member %" PRIu64
-                " at %s port %s is lost: %s; connecting again",
-                link->id, link->address.host, link->address.port, what);
+    gr_node_log(node, GR_LOG_WARNING, "connection to %s is lost: %s; connecting again",
+                link->name, what);
   wait_and_retry(node, link);
 }
 
@@ -125,13 +163,13 @@ static void attempt(struct gr_node *node, struct gr_link *link) {
   }
   link->state = GR_LINK_RESOLVING;
   link->deadline = GR_TIME_NEVER; /* the system's resolver has limits of its own */
-  if (!gr_resolver_ask(&node->resolver, link->index, &link->address))
+  if (!gr_resolver_ask(&node->resolver, &link->job, &link->address))
     fail_attempt(node, link, "no thread can be started to resolve its name");
 }
 
 void gr_link_resolved(struct gr_node *node, struct gr_link *link) {
   int code = 0;
-  if (!gr_resolver_take(&node->resolver, link->index, &code, &link->choices)) return;
+  if (!gr_resolver_take(&node->resolver, &link->job, &code, &link->choices)) return;
   if (link->state != GR_LINK_RESOLVING) return;
   if (code != 0) {
     link->choices.count = 0;
@@ -153,11 +191,24 @@ gr_time gr_link_timer(struct gr_node *node, struct gr_link *link) {
   case GR_LINK_GREETING:
     fail_attempt(node, link, "it does not answer the hello");
     break;
+  case GR_LINK_ENDING:
+    gr_link_shut(node, link);
+    break;
   case GR_LINK_RESOLVING:
   case GR_LINK_READY:
     break;
   }
   return link->deadline;
+}
+
+static struct gr_hello hello_of(const struct gr_node *node, const struct gr_link *link) {
+  return (struct gr_hello){.kind = GR_HELLO_OPEN,
+                           .hello_version = GR_HELLO_VERSION,
+                           .protocol_version = GR_PROTOCOL_VERSION,
+                           .group = node->group_id,
+                           .from = node->self,
+                           .to = gr_hello_is_member(link->id) ? link->id
+                                                              : GR_HELLO_ANYBODY};
 }
 
 static void say_hello(struct gr_node *node, struct gr_link *link) {
@@ -169,11 +220,7 @@ static void say_hello(struct gr_node *node, struct gr_link *link) {
     fail_attempt(node, link, strerror(error));
     return;
   }
-  const struct gr_hello hello = {.kind = GR_HELLO_OPEN,
-                                 .protocol_version = GR_PROTOCOL_VERSION,
-                                 .group = node->group_id,
-                                 .from = node->self,
-                                 .to = link->id};
+  const struct gr_hello hello = hello_of(node, link);
   uint8_t bytes[GR_HELLO_BYTES];
   gr_hello_encode(&hello, bytes);
   const gr_slice part = {.data = bytes, .size = sizeof(bytes)};
@@ -190,22 +237,21 @@ static void refuse(struct gr_node *node, struct gr_link *link, bool theirs,
                    const char *why) {
   link->refused_hellos++;
   if (gr_log_limit_pass(node, &link->log_limit))
-    gr_node_log(node, GR_LOG_ERROR, "member %" PRIu64 " at %s port %s %s: %s", link->id,
-                link->address.host, link->address.port,
+    gr_node_log(node, GR_LOG_ERROR, "%s %s: %s", link->name,
                 theirs ? "refused this member's hello" : "answered a hello wrongly", why);
   wait_and_retry(node, link);
 }
 
 /* The other's verdict, as it looks from here: what it expected is what it says of itself.
- */
+ * One of the seeds may be this process's own address: then it has refused itself. */
 static void take_refusal(struct gr_node *node, struct gr_link *link,
                          const struct gr_hello *reply) {
-  const struct gr_hello ours = {.kind = GR_HELLO_OPEN,
-                                .hello_version = GR_HELLO_VERSION,
-                                .protocol_version = GR_PROTOCOL_VERSION,
-                                .group = node->group_id,
-                                .from = node->self,
-                                .to = link->id};
+  if (reply->verdict == GR_HELLO_SAME_NAME && !gr_hello_is_member(link->id)) {
+    link->pause = node->reconnect_max_ns;
+    wait_and_retry(node, link);
+    return;
+  }
+  const struct gr_hello ours = hello_of(node, link);
   struct gr_hello expected = *reply;
   expected.to = reply->from;
   char why[256];
@@ -220,9 +266,17 @@ static void become_ready(struct gr_node *node, struct gr_link *link) {
   link->connects++;
   link->down_logged = false;
   link->refused_send = false;
-  gr_node_log(node, GR_LOG_INFO, "connected to member %" PRIu64 " at %s port %s",
-              link->id, link->address.host, link->address.port);
+  gr_node_log(node, GR_LOG_INFO, "connected to %s", link->name);
   (void)gr_group_sendable(node->group, link->id);
+}
+
+/* A guest may answer for a member: it is one, and does not know yet. */
+static bool is_from_whom_it_is_for(const struct gr_node *node, const struct gr_link *link,
+                                   const struct gr_hello *reply) {
+  if (reply->to != node->self) return false;
+  if (memcmp(&reply->group, &node->group_id, sizeof(reply->group)) != 0) return false;
+  return reply->from == link->id || !gr_hello_is_member(link->id) ||
+         !gr_hello_is_member(reply->from);
 }
 
 static void take_reply(struct gr_node *node, struct gr_link *link, gr_slice frame) {
@@ -237,8 +291,7 @@ static void take_reply(struct gr_node *node, struct gr_link *link, gr_slice fram
     refuse(node, link, false, "its answer is no hello");
   } else if (reply.verdict != GR_HELLO_OK) {
     take_refusal(node, link, &reply);
-  } else if (reply.from != link->id || reply.to != node->self ||
-             memcmp(&reply.group, &node->group_id, sizeof(reply.group)) != 0) {
+  } else if (!is_from_whom_it_is_for(node, link, &reply)) {
     refuse(node, link, false, "its answer names another member or group");
   } else {
     become_ready(node, link);
@@ -290,6 +343,13 @@ static void drained(struct gr_node *node, struct gr_link *link) {
   (void)gr_group_sendable(node->group, link->id);
 }
 
+/* Only what is left over is still written. */
+static void go_on_ending(struct gr_node *node, struct gr_link *link, uint32_t events) {
+  if ((events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) ||
+      gr_outbox_resume(&link->outbox, link->endpoint.socket) != GR_OUTBOX_BLOCKED)
+    gr_link_shut(node, link);
+}
+
 static void resume(struct gr_node *node, struct gr_link *link) {
   switch (gr_outbox_resume(&link->outbox, link->endpoint.socket)) {
   case GR_OUTBOX_EMPTY:
@@ -313,13 +373,14 @@ void gr_link_event(struct gr_node *node, struct gr_link *link, uint32_t events) 
   else if (link->state == GR_LINK_READY && (events & (EPOLLIN | ended)))
     read_end(node, link);
   if (link->state == GR_LINK_READY && (events & EPOLLOUT)) resume(node, link);
+  if (link->state == GR_LINK_ENDING) go_on_ending(node, link, events);
 }
 
 bool gr_link_send(struct gr_node *node, struct gr_link *link, const gr_slice *parts,
                   size_t part_count) {
   size_t size = 0;
   for (size_t i = 0; i < part_count; i++) size += parts[i].size;
-  if (size > node->frame_bytes_max)
+  if (size > link->outbox.frame_bytes_max)
     gr_node_halt(node, GR_ERR_INVARIANT, "a frame exceeds what the connections carry");
   else if (link->state == GR_LINK_READY &&
            gr_outbox_add(&link->outbox, parts, part_count))

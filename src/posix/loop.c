@@ -150,16 +150,18 @@ static void run_timers(struct gr_node *node) {
   if (node->now < node->timer_due) return;
   node->timer_due = GR_TIME_NEVER;
   gr_loop_set_timer(node, gr_listener_timer(node));
-  for (size_t i = 0; i < node->link_count; i++)
-    gr_loop_set_timer(node, gr_link_timer(node, node->links + i));
+  for (struct gr_link *link = node->links; link; link = link->next)
+    gr_loop_set_timer(node, gr_link_timer(node, link));
 }
 
 static void take_resolved(struct gr_node *node) {
   if (atomic_load(&node->resolver.done) == 0) return;
-  for (size_t i = 0; i < node->link_count; i++) gr_link_resolved(node, node->links + i);
+  for (struct gr_link *link = node->links; link; link = link->next)
+    gr_link_resolved(node, link);
 }
 
-/* Hands one queued message to the group. False: no more in this turn. */
+/* Hands one queued message to the group. False: no more in this turn. A member that
+ * cannot take it says so at once: nothing waits until it can. */
 static bool broadcast_one(struct gr_node *node, const struct gr_submission *message) {
   if (!gr_tag_ring_reserve(&node->tags)) {
     gr_node_halt(node, GR_ERR_NO_MEMORY, "no memory for the tags of own messages");
@@ -168,6 +170,10 @@ static bool broadcast_one(struct gr_node *node, const struct gr_submission *mess
   uint64_t number = 0;
   int error = gr_group_broadcast(node->group, message->parts, message->part_count,
                                  node->now, &number);
+  if (error == GR_ERR_NOT_ONLINE || error == GR_ERR_NO_QUORUM) {
+    gr_member_host_fail(node, message->tag, error);
+    return true;
+  }
   if (error == GR_ERR_FULL) node->group_full = true;
   if (error == GR_ERR_FULL || error == GR_ERR_HALTED) return false;
   if (error == GR_OK && node->first_number == 0) {
@@ -209,7 +215,8 @@ static void dispatch(struct gr_node *node) {
 static void report_halt(struct gr_node *node) {
   gr_submit_queue_close(&node->queue);
   gr_listener_shut(node);
-  for (size_t i = 0; i < node->link_count; i++) gr_link_shut(node, node->links + i);
+  for (struct gr_link *link = node->links; link; link = link->next)
+    gr_link_shut(node, link);
   if (gr_group_halt_reason(node->group, NULL) ==
       GR_OK) /* the group has not said so itself */
     gr_node_log(node, GR_LOG_ERROR, "the member has halted: %s: %s",
@@ -241,6 +248,7 @@ static void turn(struct gr_node *node, const struct epoll_event *events, int cou
   if (node->halt_error == GR_OK) dispatch_twice(node);
   if (node->halt_error != GR_OK) report_halt(node);
   gr_incoming_bury(node);
+  gr_links_bury(node);
 }
 
 void *gr_loop_main(void *context) {

@@ -28,6 +28,7 @@
 #define SEGMENT_BYTES_MIN (UINT64_C(64) << 10)
 #define SEGMENT_BYTES_MAX (UINT64_C(1) << 30)
 #define RECONNECT_NS_MIN (UINT64_C(1000) * 1000)
+#define SNAPSHOT_CHUNK_BYTES_MAX (4 << 20) /* of any member: see gr/options.h */
 #define RECONNECT_NS_MAX (UINT64_C(3600) * 1000 * 1000 * 1000)
 
 /* What gr_node_start() gathers before there is a node. */
@@ -36,6 +37,7 @@ struct start {
   gr_options group;        /* likewise */
   gr_node_host host;
   gr_member_id founders[GR_MEMBERS_MAX];
+  const char *listen_text;
   struct gr_address listen;
   char *error_text;
   size_t error_text_size;
@@ -73,9 +75,9 @@ static int take_struct(const struct start *start, void *ours, size_t our_size,
 
 static int check_members(struct start *start) {
   const gr_node_options *options = &start->options;
-  if (!options->members || options->member_count < 1 ||
+  if ((!options->members && options->member_count > 0) ||
       options->member_count > GR_MEMBERS_MAX)
-    return fail(start, GR_ERR_INVALID, "members: there must be 1 to %d", GR_MEMBERS_MAX);
+    return fail(start, GR_ERR_INVALID, "members: there must be up to %d", GR_MEMBERS_MAX);
   const char *listen = options->listen;
   struct gr_address address;
   for (size_t i = 0; i < options->member_count; i++) {
@@ -88,9 +90,13 @@ static int check_members(struct start *start) {
     start->founders[i] = member->id;
     if (member->id == start->group.self && !listen) listen = member->address;
   }
+  if (!listen && options->member_count == 0)
+    return fail(start, GR_ERR_INVALID,
+                "listen: without members, this one joins: say where it listens");
   if (!listen)
     return fail(start, GR_ERR_INVALID,
                 "group.self: member %" PRIu64 " is not among members", start->group.self);
+  start->listen_text = listen;
   if (!gr_address_parse(listen, &start->listen))
     return fail(start, GR_ERR_INVALID,
                 "listen: \"%s\" is no address: write host:port or [ipv6]:port", listen);
@@ -113,6 +119,52 @@ static int take_group(struct start *start) {
              ? fail(start, GR_ERR_INVALID,
                     "group.size is not set: set it to sizeof(gr_options)")
              : GR_OK;
+}
+
+static bool parse_slice(gr_slice text, struct gr_address *address) {
+  char copy[GR_ADDRESS_BYTES_MAX + 1];
+  if (!text.data || text.size > GR_ADDRESS_BYTES_MAX ||
+      memchr(text.data, '\0', text.size))
+    return false;
+  memcpy(copy, text.data, text.size);
+  copy[text.size] = '\0';
+  return gr_address_parse(copy, address);
+}
+
+/* Where the others are to reach this node: what it says, else its own address from the
+ * founders' list, else where it listens, unless that stands for all of its host's. */
+static int choose_address(struct start *start) {
+  gr_slice *address = &start->group.attributes.address;
+  const gr_node_options *options = &start->options;
+  const char *text = options->advertise;
+  struct gr_address parsed;
+  if (address->size == 0) {
+    for (size_t i = 0; i < options->member_count && !text; i++)
+      if (options->members[i].id == start->group.self) text = options->members[i].address;
+    if (!text && (strcmp(start->listen.host, "0.0.0.0") == 0 ||
+                  strcmp(start->listen.host, "::") == 0))
+      return fail(start, GR_ERR_INVALID,
+                  "advertise: say where the others reach this one, which listens at %s",
+                  start->listen_text);
+    if (!text) text = start->listen_text;
+    *address = (gr_slice){.data = text, .size = strlen(text)};
+  }
+  if (parse_slice(*address, &parsed)) return GR_OK;
+  return fail(start, GR_ERR_INVALID,
+              "advertise: \"%.*s\" is no address: write host:port or [ipv6]:port, up to "
+              "%d bytes",
+              (int)address->size, (const char *)address->data, GR_ADDRESS_BYTES_MAX);
+}
+
+static int check_seeds(const struct start *start) {
+  const gr_options *group = &start->group;
+  struct gr_address parsed;
+  for (size_t i = 0; i < group->seed_count; i++)
+    if (!parse_slice(group->seeds[i], &parsed))
+      return fail(start, GR_ERR_INVALID,
+                  "group.seeds: \"%.*s\" is no address: write host:port or [ipv6]:port",
+                  (int)group->seeds[i].size, (const char *)group->seeds[i].data);
+  return GR_OK;
 }
 
 static int check_group(struct start *start) {
@@ -173,7 +225,9 @@ static int check(struct start *start, const gr_node_options *options,
   if (!start->options.group) return fail(start, GR_ERR_INVALID, "group is NULL");
   error = take_group(start);
   if (error == GR_OK) error = check_members(start);
+  if (error == GR_OK) error = choose_address(start);
   if (error == GR_OK) error = check_group(start);
+  if (error == GR_OK) error = check_seeds(start);
   if (error == GR_OK) error = check_limits(start);
   return error;
 }
@@ -185,7 +239,11 @@ static void release(struct gr_node *node) {
   gr_resolver_free(&node->resolver);
   gr_listener_shut(node);
   gr_incoming_bury(node);
-  for (size_t i = 0; i < node->link_count; i++) gr_link_free(node, node->links + i);
+  while (node->links) {
+    struct gr_link *link = node->links;
+    node->links = link->next;
+    gr_link_free(node, link);
+  }
   gr_wal_close(node->wal); /* what it still writes lies in the group's cache */
   (void)gr_group_free(node->group);
   if (node->epoll >= 0) close(node->epoll);
@@ -238,29 +296,27 @@ static void take_options(struct gr_node *node, const struct start *start) {
   node->spin_max_ns = options->spin_max_ns;
   node->self = start->group.self;
   node->group_id = start->group.group_id;
-  node->frame_bytes_max = start->group.batch_bytes_max + GR_FRAME_HEADER_MAX;
+  node->members_max = start->group.members_max;
+  node->frame_bytes_max =
+      GR_FRAME_HEADER_MAX + (start->group.batch_bytes_max > SNAPSHOT_CHUNK_BYTES_MAX
+                                 ? start->group.batch_bytes_max
+                                 : SNAPSHOT_CHUNK_BYTES_MAX);
   node->random.state = start->group.seed;
   node->now = gr_posix_now();
 }
 
-static int make_links(struct gr_node *node, const struct start *start) {
+static void take_founders(struct gr_node *node, const struct start *start) {
   for (size_t i = 0; i < start->options.member_count; i++) {
     const gr_node_member *member = start->options.members + i;
-    if (member->id == node->self) continue;
-    struct gr_link *link = node->links + node->link_count;
-    link->index = node->link_count++;
-    link->id = member->id;
-    (void)gr_address_parse(member->address, &link->address); /* was checked */
-    if (!gr_link_init(node, link))
-      return fail(start, GR_ERR_NO_MEMORY, "no memory for the links");
+    struct gr_founder *founder = node->founders + node->founder_count++;
+    founder->id = member->id;
+    (void)gr_address_parse(member->address, &founder->address); /* was checked */
   }
-  return GR_OK;
 }
 
 static int make_storage(struct gr_node *node, const struct start *start) {
   const gr_node_options *options = &start->options;
   struct gr_wal_text why;
-  node->first_number = options->data_directory ? 0 : 1;
   int error =
       gr_wal_host_open(node, options->data_directory, options->segment_bytes, &why);
   return error == GR_OK ? GR_OK : fail(start, error, "%s", why.line);
@@ -305,8 +361,8 @@ static int make_thread(struct gr_node *node, const struct start *start) {
 
 static int make(struct gr_node *node, const struct start *start) {
   take_options(node, start);
-  int error = make_links(node, start);
-  if (error == GR_OK) error = make_storage(node, start);
+  take_founders(node, start);
+  int error = make_storage(node, start);
   if (error == GR_OK) error = make_listener(node, start);
   if (error == GR_OK) error = make_loop(node, start);
   if (error != GR_OK) return error;

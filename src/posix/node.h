@@ -7,8 +7,9 @@
  *   loop.c        the node's thread: wait, read, broadcast, poll, dispatch
  *   group_host.c  the callbacks that the group calls, and how a node halts
  *   wal_host.c    durable mode: the group's storage callbacks, on the write-ahead log
- *   link.c        one outgoing connection a member: connect, hello, send
- *   incoming.c    connections that others opened: accept, hello, receive
+ *   member_host.c the group's callbacks of membership: whom to link, and what the host is
+ * told link.c        one outgoing connection: connect, hello, send links.c       all of
+ * them incoming.c    connections that others opened: accept, hello, receive
  *
  * Everything here belongs to the node's thread, except where it says otherwise.
  */
@@ -33,6 +34,10 @@
 
 /* Incoming connections that have not said hello yet; beyond it the oldest goes. */
 #define GR_STRANGERS_MAX 64
+
+/* Incoming connections that are not from one member to another. They carry small frames
+ * only; beyond it the one that has been silent for longest goes. */
+#define GR_VISITORS_MAX 16
 
 /* What epoll's events point at. */
 enum gr_endpoint_kind {
@@ -59,17 +64,17 @@ enum gr_link_state {
   GR_LINK_RESOLVING,  /* the resolver works on the name */
   GR_LINK_CONNECTING, /* until `deadline` at most */
   GR_LINK_GREETING,   /* the hello is sent; until `deadline` at most */
-  GR_LINK_READY       /* frames may be sent */
+  GR_LINK_READY,      /* frames may be sent */
+  GR_LINK_ENDING /* what was taken is still written, until `deadline`; then it is freed */
 };
 
-struct gr_incoming;
-
-/* One other member: the connection to it, and the one from it. */
+/* The connection to somebody else. */
 struct gr_link {
   struct gr_endpoint endpoint;
   gr_member_id id;
-  size_t index; /* in gr_node.links */
+  char name[sizeof("member 18446744073709551615 at  port 65535") + GR_ADDRESS_HOST_MAX];
   struct gr_address address;
+  struct gr_resolve_job job;
   bool is_name; /* to be resolved again when a connection failed */
   struct gr_address_choices choices;
   size_t choice; /* counts attempts; the one to try next is choice modulo count */
@@ -83,17 +88,19 @@ struct gr_link {
   struct gr_log_limit log_limit;
   struct gr_frame_reader reader; /* of the hello's reply */
   struct gr_outbox outbox;
-  struct gr_incoming *incoming; /* NULL: the other has no connection here */
+  struct gr_link *next;
 };
 
 /* A connection that another opened. */
 struct gr_incoming {
   struct gr_endpoint endpoint;
-  struct gr_link *link; /* NULL: has not said hello yet */
-  gr_time deadline;     /* to have said it by */
+  gr_member_id from; /* as its hello says; 0: it has not said hello yet */
+  gr_member_id to;
+  gr_time deadline; /* to have said it by */
+  gr_time heard;
   bool stale_logged;
   struct gr_frame_reader reader;
-  struct gr_incoming *next_closed;
+  struct gr_incoming *next; /* of those that have said hello, or of those closed */
 };
 
 struct gr_listener {
@@ -112,6 +119,7 @@ struct gr_query {
   size_t *count;
   gr_member_id member;
   gr_seqno applied;
+  bool healthy;
   int result;
   bool is_done;
   struct gr_query *next;
@@ -126,28 +134,37 @@ struct gr_query_queue {
   _Atomic bool waits;     /* `first` is not NULL, to look at without the lock */
 };
 
+/* Where a founder is, if it does not say so itself. */
+struct gr_founder {
+  gr_member_id id;
+  struct gr_address address;
+};
+
 struct gr_node {
   struct gr_submit_queue queue; /* any thread */
   struct gr_query_queue queries;
   struct gr_waker waker;
   _Atomic bool stops;
   pthread_t thread;
-  uint64_t message_bytes_max; /* this and what follows up to `group` does not change */
+  uint64_t message_bytes_max; /* this and what follows up to `self` does not change */
   gr_node_host host;
   gr_time reconnect_min_ns;
   gr_time reconnect_max_ns;
   gr_time spin_max_ns;
-  gr_member_id self;
   gr_uuid group_id;
-  size_t frame_bytes_max;
+  size_t frame_bytes_max; /* between members */
+  size_t members_max;
+  struct gr_founder founders[GR_MEMBERS_MAX];
+  size_t founder_count;
 
+  gr_member_id self; /* the name by which the others know this process; 0: none yet */
   gr_group *group;
-  struct gr_wal *wal; /* NULL: volatile */
-  bool write_due;     /* records wait for the end of the dispatch */
-  gr_ticket stored;   /* what the group knows to be durable */
-  bool restored;      /* what the log held has been given back */
-  uint64_t
-      first_number; /* of the own messages of this process; 0: none was broadcast yet */
+  struct gr_wal *wal;    /* NULL: volatile */
+  bool write_due;        /* records wait for the end of the dispatch */
+  gr_ticket stored;      /* what the group knows to be durable */
+  bool restored;         /* what the log held has been given back */
+  uint64_t first_number; /* of the own messages of this process under its present name; 0:
+                            none was broadcast yet */
   struct gr_wal_text halt_line; /* what halt_text points at, if it is not static */
   gr_time now;                  /* of this turn */
   gr_time spin_ns;              /* how long to look before sleeping, as of late */
@@ -166,10 +183,11 @@ struct gr_node {
   struct gr_tag_ring tags;
   struct gr_resolver resolver;
   struct gr_listener listener;
+  struct gr_incoming *incoming; /* connections that have said hello */
   struct gr_incoming
       *closed; /* freed at the end of the turn: events may still point at them */
-  size_t link_count;
-  struct gr_link links[GR_MEMBERS_MAX];
+  struct gr_link *links;
+  bool links_end; /* some are ENDING */
 };
 
 /* ---- group_host.c ---- */
@@ -191,7 +209,17 @@ void gr_node_tell_delivered(struct gr_node *node);
 /* Stops the member at the end of the turn. The first cause counts; `text` stays. */
 void gr_node_halt(struct gr_node *node, int error, const char *text);
 
-struct gr_link *gr_node_link_of(struct gr_node *node, gr_member_id id);
+/* The largest frame on a connection to or from this name: only members send each other
+ * large ones. */
+size_t gr_node_frame_bytes_max(const struct gr_node *node, gr_member_id name);
+
+/* ---- member_host.c ---- */
+
+/* Adds the callbacks of membership. */
+void gr_member_host_add_callbacks(const struct gr_node *node, gr_host *host);
+
+/* Tells the host that the message with this tag failed. */
+void gr_member_host_fail(struct gr_node *node, uint64_t tag, int error);
 
 /* ---- wal_host.c: nothing happens in any of them on a volatile node ---- */
 
@@ -237,9 +265,16 @@ void gr_loop_set_timer(struct gr_node *node, gr_time due);
 
 /* ---- link.c ---- */
 
-/* False if there is no memory. The link waits to be tried at once. */
-bool gr_link_init(struct gr_node *node, struct gr_link *link);
+/* NULL if there is no memory. The link waits to be tried at once. */
+struct gr_link *gr_link_new(struct gr_node *node, gr_member_id id,
+                            const struct gr_address *address);
 void gr_link_free(struct gr_node *node, struct gr_link *link);
+
+/* It is not needed any more: ENDING. */
+void gr_link_end(struct gr_node *node, struct gr_link *link);
+
+/* This process has another name, which a new hello must say. */
+void gr_link_renew(struct gr_node *node, struct gr_link *link);
 
 /* Closes the connection for good; the link stays quiet. */
 void gr_link_shut(struct gr_node *node, struct gr_link *link);
@@ -256,13 +291,32 @@ bool gr_link_send(struct gr_node *node, struct gr_link *link, const gr_slice *pa
                   size_t part_count);
 void gr_link_flush(struct gr_node *node, struct gr_link *link);
 
+/* ---- links.c ---- */
+
+/* NULL: there is none, or it is ENDING. */
+struct gr_link *gr_links_find(struct gr_node *node, gr_member_id id);
+
+/* Opens a link, or moves it to another address. False if there is no memory. */
+bool gr_links_open(struct gr_node *node, gr_member_id id,
+                   const struct gr_address *address);
+void gr_links_close(struct gr_node *node, gr_member_id id);
+
+/* gr_link_renew() of all. */
+void gr_links_renew(struct gr_node *node);
+
+/* Frees what has ended; at the end of a turn, when no event points at it any more. */
+void gr_links_bury(struct gr_node *node);
+
 /* ---- incoming.c ---- */
+
+/* Whether `from` has a connection to this node. */
+bool gr_incoming_exists(const struct gr_node *node, gr_member_id from);
 
 /* Binds and listens; GR_OK, or GR_ERR_SYSTEM with errno. */
 int gr_listener_open(struct gr_listener *listener,
                      const struct gr_address_choices *choices);
 
-/* Closes the listener, the strangers, and every link's incoming connection. */
+/* Closes the listener and all incoming connections. */
 void gr_listener_shut(struct gr_node *node);
 
 void gr_listener_event(struct gr_node *node);

@@ -86,20 +86,42 @@ static void answer_members(struct gr_node *node, struct gr_query *query) {
 
 static void answer_links(struct gr_node *node, struct gr_query *query) {
   gr_node_link *links = query->out;
-  for (size_t i = 0; i < node->link_count && i < query->capacity; i++) {
-    const struct gr_link *link = node->links + i;
-    links[i] = (gr_node_link){.id = link->id,
-                              .connected_out = link->state == GR_LINK_READY,
-                              .connected_in = link->incoming != NULL,
-                              .connects = link->connects,
-                              .refused_hellos = link->refused_hellos};
+  size_t count = 0;
+  for (const struct gr_link *link = node->links; link; link = link->next) {
+    if (link->state == GR_LINK_ENDING) continue;
+    if (count++ >= query->capacity) continue;
+    links[count - 1] = (gr_node_link){.id = link->id,
+                                      .connected_out = link->state == GR_LINK_READY,
+                                      .connected_in = gr_incoming_exists(node, link->id),
+                                      .connects = link->connects,
+                                      .refused_hellos = link->refused_hellos};
   }
-  *query->count = node->link_count;
+  *query->count = count;
   query->result = GR_OK;
+}
+
+static void answer_recovery(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_recovery(node->group, query->out);
 }
 
 static void answer_transfer(struct gr_node *node, struct gr_query *query) {
   query->result = gr_group_transfer(node->group, query->member, node->now);
+}
+
+static void answer_leave(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_leave(node->group, node->now);
+}
+
+static void answer_join(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_join(node->group, node->now);
+}
+
+static void answer_remove(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_remove(node->group, query->member, node->now);
+}
+
+static void answer_health(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_health(node->group, query->healthy, node->now);
 }
 
 static void answer_checkpoint(struct gr_node *node, struct gr_query *query) {
@@ -146,6 +168,11 @@ int gr_node_links(gr_node *node, gr_node_link *links, size_t capacity, size_t *c
                                       .count = count});
 }
 
+int gr_node_recovery(gr_node *node, gr_recovery *recovery) {
+  if (!node || !recovery) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_recovery, .out = recovery});
+}
+
 int gr_node_checkpoint(gr_node *node, gr_seqno applied) {
   if (!node) return GR_ERR_INVALID;
   return ask(node, &(struct gr_query){.answer = answer_checkpoint, .applied = applied});
@@ -159,4 +186,24 @@ int gr_node_storage_figures(gr_node *node, gr_node_storage *figures) {
 int gr_node_transfer(gr_node *node, gr_member_id to) {
   if (!node) return GR_ERR_INVALID;
   return ask(node, &(struct gr_query){.answer = answer_transfer, .member = to});
+}
+
+int gr_node_leave(gr_node *node) {
+  if (!node) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_leave});
+}
+
+int gr_node_join(gr_node *node) {
+  if (!node) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_join});
+}
+
+int gr_node_remove(gr_node *node, gr_member_id member) {
+  if (!node) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_remove, .member = member});
+}
+
+int gr_node_health(gr_node *node, bool healthy) {
+  if (!node) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_health, .healthy = healthy});
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const gr_member_id members[] = {11, 13};
+#define GUEST (UINT64_C(1) << 63 | 5)
 
 static struct gr_hello example(void) {
   struct gr_hello hello = {.kind = GR_HELLO_OPEN,
@@ -94,6 +94,7 @@ Test(hello, refusals) {
     cr_assert_eq(decode_with(at, 'x', &back), GR_ERR_MALFORMED, "magic, byte %zu", at);
   cr_assert_eq(decode_with(6, 0, &back), GR_ERR_MALFORMED, "no kind");
   cr_assert_eq(decode_with(6, 3, &back), GR_ERR_MALFORMED, "unknown kind");
+  cr_assert_eq(decode_with(28, 0, &back), GR_ERR_MALFORMED, "an OPEN of nobody");
   cr_assert_eq(decode_with(7, 5, &back), GR_ERR_MALFORMED, "unknown verdict");
   cr_assert_eq(decode_with(7, GR_HELLO_WRONG_GROUP, &back), GR_ERR_MALFORMED,
                "an OPEN with a verdict");
@@ -114,7 +115,7 @@ Test(hello, another_hello_version_is_told) {
 static void judge(struct gr_hello hello, enum gr_hello_verdict verdict,
                   const char *line) {
   const struct gr_hello ours = expected();
-  cr_assert_eq(gr_hello_judge(&hello, &ours, members, 2), verdict);
+  cr_assert_eq(gr_hello_judge(&hello, &ours), verdict);
   char text[256];
   gr_hello_explain(verdict, &hello, &ours, text, sizeof(text));
   cr_assert_str_eq(text, line);
@@ -125,11 +126,13 @@ Test(hello, judged_and_explained) {
   judge(hello, GR_HELLO_OK, "accepted");
   hello.from = 13;
   judge(hello, GR_HELLO_OK, "accepted");
-  hello.from = 14;
-  judge(hello, GR_HELLO_UNKNOWN_MEMBER,
-        "unknown member: expected one of the founders, came member 14");
+  hello.from = GUEST;
+  judge(hello, GR_HELLO_OK, "accepted");
+  hello.to = GR_HELLO_ANYBODY;
+  judge(hello, GR_HELLO_OK, "accepted");
+  hello.to = 12;
   hello.from = 12;
-  judge(hello, GR_HELLO_UNKNOWN_MEMBER,
+  judge(hello, GR_HELLO_SAME_NAME,
         "another process runs under this member's own id: came member 12");
   hello = example();
   hello.to = 13;
@@ -146,6 +149,32 @@ Test(hello, judged_and_explained) {
   judge(hello, GR_HELLO_WRONG_GROUP,
         "wrong group: expected a0a1a2a3a4a5a6a7a8a9aaabacadaeaf, came "
         "a0a1a2a3a4a5a6a7a8a9aaabacadae00");
+}
+
+static void judge_for(gr_member_id self, gr_member_id to, enum gr_hello_verdict verdict) {
+  struct gr_hello ours = expected();
+  struct gr_hello hello = example();
+  ours.to = self;
+  hello.to = to;
+  cr_assert_eq(gr_hello_judge(&hello, &ours), verdict);
+}
+
+/* The others know by which name it was let in before it does. */
+Test(hello, a_guest_is_called_by_any_name) {
+  judge_for(GUEST, 14, GR_HELLO_OK);
+  judge_for(GUEST, GR_HELLO_ANYBODY, GR_HELLO_OK);
+  judge_for(GUEST, 13, GR_HELLO_OK);
+  judge_for(0, 14, GR_HELLO_OK);
+  judge_for(12, 14, GR_HELLO_WRONG_TARGET);
+  judge_for(12, GUEST, GR_HELLO_WRONG_TARGET);
+  judge_for(11, GR_HELLO_ANYBODY, GR_HELLO_SAME_NAME);
+}
+
+Test(hello, who_is_a_member) {
+  cr_assert(gr_hello_is_member(1));
+  cr_assert(gr_hello_is_member(GR_MEMBER_ID_MAX));
+  cr_assert_not(gr_hello_is_member(0));
+  cr_assert_not(gr_hello_is_member(GUEST));
 }
 
 Test(hello, explanation_is_cut) {

@@ -63,7 +63,10 @@ static int on_deliver(void *context, const gr_delivery *delivery, uint64_t tag) 
                                                          .bytes = delivery->bytes,
                                                          .digest = digest};
   int answer = witness->deliver_answer;
+  void (*run)(gr_node * node) = witness->at_delivery;
+  witness->at_delivery = NULL;
   pthread_mutex_unlock(&witness->mutex);
+  if (run) run(witness->node);
   return answer;
 }
 
@@ -186,6 +189,21 @@ size_t deliveries(struct witness *witness) {
   size_t count = witness->count;
   pthread_mutex_unlock(&witness->mutex);
   return count;
+}
+
+void run_on_thread(struct witness *witness, void (*run)(gr_node *node)) {
+  gr_status status = {.size = sizeof(status)};
+  pthread_mutex_lock(&witness->mutex);
+  const size_t count = witness->count;
+  witness->at_delivery = run;
+  pthread_mutex_unlock(&witness->mutex);
+  /* A question is answered by the same thread, when the message has been delivered. */
+  if (gr_node_broadcast(witness->node, NULL, 0, 0, true) != GR_OK ||
+      !await_deliveries(witness, count + 1) ||
+      gr_node_status(witness->node, &status) != GR_OK) {
+    fprintf(stderr, "the node's thread does not run\n");
+    abort();
+  }
 }
 
 bool await_deliveries(struct witness *witness, size_t count) {

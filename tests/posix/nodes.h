@@ -36,6 +36,7 @@ struct witness {
   char halt_text[512];
   size_t restored; /* records when host.restored was called, and 1; 0: it was not */
   int deliver_answer;
+  void (*at_delivery)(gr_node *node); /* run once, on the node's thread */
   char log[LOG_BYTES];
   size_t log_used;
 };
@@ -76,6 +77,9 @@ bool await_halt(struct witness *witness);
 
 /* Waits until `text` is in the log; false after 60 s. */
 bool await_log(struct witness *witness, const char *text);
+
+/* Runs it on the node's thread, inside host.deliver; for a group of one. */
+void run_on_thread(struct witness *witness, void (*run)(gr_node *node));
 
 size_t deliveries(struct witness *witness);
 void sleep_ms(unsigned milliseconds);

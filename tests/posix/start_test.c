@@ -73,9 +73,12 @@ Test(start, arguments) {
 Test(start, members) {
   gr_node_options options = good_options();
   const gr_node_host host = good_host();
-  options.member_count = 0;
-  refused(&options, &host, GR_ERR_INVALID, "members: there must be 1 to 31");
+  options.member_count = 32;
+  refused(&options, &host, GR_ERR_INVALID, "members: there must be up to 31");
   options.member_count = MEMBERS;
+  options.members = NULL;
+  refused(&options, &host, GR_ERR_INVALID, "members: there must be up to 31");
+  options.members = cluster.members;
   group.self = 9;
   refused(&options, &host, GR_ERR_INVALID, "group.self: member 9 is not among members");
   group.self = 1;
@@ -89,6 +92,35 @@ Test(start, members) {
   options.listen = "here";
   refused(&options, &host, GR_ERR_INVALID,
           "listen: \"here\" is no address: write host:port or [ipv6]:port");
+}
+
+Test(start, a_joiner) {
+  gr_node_options options = good_options();
+  const gr_node_host host = good_host();
+  options.member_count = 0;
+  group.self = 0;
+  refused(&options, &host, GR_ERR_INVALID,
+          "listen: without members, this one joins: say where it listens");
+  options.listen = "0.0.0.0:7001";
+  refused(
+      &options, &host, GR_ERR_INVALID,
+      "advertise: say where the others reach this one, which listens at 0.0.0.0:7001");
+  options.listen = "[::]:7001";
+  refused(&options, &host, GR_ERR_INVALID,
+          "advertise: say where the others reach this one, which listens at [::]:7001");
+  options.advertise = "here";
+  refused(&options, &host, GR_ERR_INVALID,
+          "advertise: \"here\" is no address: write host:port or [ipv6]:port, up to 128 "
+          "bytes");
+  options.advertise = "[::1]:7001";
+  refused(&options, &host, GR_ERR_INVALID,
+          "group.attributes is out of range: see gr/options.h");
+  group.attributes.uuid.bytes[0] = 1;
+  const gr_slice seeds[] = {{"127.0.0.1:7001", 14}, {"127.0.0.1:7001", 9}};
+  group.seeds = seeds;
+  group.seed_count = 2;
+  refused(&options, &host, GR_ERR_INVALID,
+          "group.seeds: \"127.0.0.1\" is no address: write host:port or [ipv6]:port");
 }
 
 Test(start, options) {
