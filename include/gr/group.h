@@ -287,6 +287,18 @@ GR_API int gr_group_force(gr_group *group, const gr_member_id *members, size_t c
  */
 GR_API int gr_group_health(gr_group *group, bool healthy, gr_time now);
 
+/* The host could not apply a message; `digest` says how (a hash of the error, say, so that equal
+ * failures have equal digests). The members compare: where a majority failed in the same way
+ * the group goes on, and whoever did not fail stops; else whoever failed stops, with
+ * GR_ERR_DIVERGED. The host calls it in place of a failure of host.deliver, and goes on.
+ *
+ * GR_OK             noted, and told to the others
+ * GR_ERR_INVALID    `group` is NULL, or `seqno` has not been handed to the host
+ * GR_ERR_REENTRANT  as said above; nothing happened
+ * GR_ERR_HALTED     the member has halted
+ */
+GR_API int gr_group_apply_failed(gr_group *group, gr_seqno seqno, uint64_t digest, gr_time now);
+
 /* ---- output ---- */
 
 /* Does all that is due, and is the only function that runs the acting callbacks: closes the

@@ -225,6 +225,7 @@ bool gr_deliver_all(gr_group *group) {
       return delivered;
     }
     gr_paxos_delivered(group->paxos);
+    gr_divergence_delivered(group, delivery.seqno);
     delivered = true;
   }
   return delivered;

@@ -426,10 +426,22 @@ int gr_group_health(gr_group *group, bool healthy, gr_time now) {
   return GR_OK;
 }
 
+int gr_group_apply_failed(gr_group *group, gr_seqno seqno, uint64_t digest, gr_time now) {
+  if (!group) return GR_ERR_INVALID;
+  if (group->quiet) return GR_ERR_REENTRANT;
+  if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
+  latch(group, now);
+  if (seqno == 0 || seqno > gr_members_status(group).seqno + 1) return GR_ERR_INVALID;
+  group->failed = (struct gr_kept_digest){seqno, digest};
+  return GR_OK;
+}
+
 /* ---- time ---- */
 
 gr_time gr_group_deadline(const gr_group *group) {
   if (!group || gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_TIME_NEVER;
+  gr_status status = gr_members_status(group);
+  if (status.durable && !status.resumed) return GR_TIME_NEVER;
   if (group->unfinished) return 0;
   gr_time deadlines[] = {gr_paxos_deadline(group->paxos), group->tick_due,
                          gr_donation_deadline(group)};

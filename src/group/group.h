@@ -11,6 +11,7 @@
  *   admission.c  answering those who ask
  *   recovery.c   a joiner's way from its admission to the log
  *   donation.c   giving another member what it lacks
+ *   divergence.c comparing histories, and failures to apply
  *   leaving.c    going, and asking that somebody goes
  *
  * The engine orders; src/membership decides in pure functions; here they meet the host.
@@ -64,7 +65,8 @@ struct gr_link {
   bool healthy;
   gr_time unhealthy_since;
   gr_time note_came;
-  uint32_t tries; /* as donor, in vain */
+  struct gr_note note; /* the last one; what it says of suspects is in `suspicion` */
+  uint32_t tries;      /* as donor, in vain */
 
   /* due to it */
   uint32_t due;         /* a bit for each type of message: GR_DUE() */
@@ -136,6 +138,14 @@ struct gr_joining {
   uint8_t *image; /* GR_IMAGE_BYTES_MAX */
 };
 
+/* The history behind some messages, to be compared with what others say of it. */
+#define GR_DIGESTS_KEPT 8
+
+struct gr_kept_digest {
+  gr_seqno seqno;
+  uint64_t digest;
+};
+
 struct gr_group {
   gr_paxos *paxos;
   gr_host host;
@@ -172,12 +182,14 @@ struct gr_group {
   bool leaving;
   gr_member_id removing; /* as gr_group_remove() asked; 0: nobody */
   gr_time removing_until;
-  gr_time asked_due; /* when to ask the leader again */
+  gr_time asked_due;  /* when to ask the leader again */
   gr_time left_until; /* a member that has left answers the others until then */
 
   struct gr_joining joining;
   struct gr_donation donations[GR_DONATIONS_MAX];
-  uint64_t snapshots; /* opened so far */
+  uint64_t snapshots;                             /* opened so far */
+  struct gr_kept_digest digests[GR_DIGESTS_KEPT]; /* the latest in place 0 */
+  struct gr_kept_digest failed; /* what the host could not apply; seqno 0: nothing */
   gr_time rate_since; /* since when so many bytes of snapshots may have been sent: */
   uint64_t rate_sent;
   gr_counters counters; /* of messages; those of the order the engine counts */
@@ -279,6 +291,13 @@ void gr_donation_sent(struct gr_group *group, struct gr_donation *donation,
                       const struct gr_chunk *chunk);
 gr_time gr_donation_deadline(const struct gr_group *group);
 void gr_donation_stop_all(struct gr_group *group);
+
+/* ---- divergence.c ---- */
+
+/* A message has been delivered. */
+void gr_divergence_delivered(struct gr_group *group, gr_seqno seqno);
+void gr_divergence_fill(const struct gr_group *group, struct gr_note *note);
+void gr_divergence_tick(struct gr_group *group);
 
 /* ---- leaving.c ---- */
 

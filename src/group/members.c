@@ -205,6 +205,7 @@ static gr_memberset suspects(struct gr_group *group) {
 
 static void tell_suspects(struct gr_group *group, gr_memberset suspected) {
   struct gr_note note = {.healthy = !group->unhealthy, .leaving = group->leaving};
+  gr_divergence_fill(group, &note);
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     if (gr_memberset_has(suspected, i) && note.suspect_count < GR_MEMBERS_MAX)
       note.suspects[note.suspect_count++] = group->links[i].id;
@@ -234,6 +235,7 @@ static void take_note(struct gr_group *group, struct gr_link *link) {
   gr_suspicion_report(&group->suspicion, gr_link_place(group, link), suspected, came);
   if (link->healthy && !note.healthy) link->unhealthy_since = group->now;
   link->healthy = note.healthy;
+  link->note = note;
 }
 
 /* ---- the quorum, and our own state ---- */
@@ -285,6 +287,7 @@ void gr_members_tick(struct gr_group *group) {
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     if (group->links[i].member) take_note(group, &group->links[i]);
   gr_suspicion_report(&group->suspicion, GR_SELF_PLACE, suspected, group->now);
+  gr_divergence_tick(group);
   poll_quorum(group);
   poll_caught_up(group);
 }

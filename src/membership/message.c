@@ -202,6 +202,11 @@ bool gr_end_decode(struct gr_reader *reader, struct gr_end *end) {
 
 void gr_note_encode(struct gr_writer *writer, const struct gr_note *note) {
   gr_write_u8(writer, (uint8_t)((note->healthy ? 1 : 0) | (note->leaving ? 2 : 0)));
+  gr_write_u64(writer, note->digest_seqno);
+  gr_write_u64(writer, note->digest);
+  gr_write_u64(writer, note->seqno);
+  gr_write_u64(writer, note->failed);
+  gr_write_u64(writer, note->failed_digest);
   gr_write_u8(writer, (uint8_t)note->suspect_count);
   for (uint32_t i = 0; i < note->suspect_count; i++)
     gr_write_u64(writer, note->suspects[i]);
@@ -211,6 +216,11 @@ bool gr_note_decode(struct gr_reader *reader, struct gr_note *note) {
   uint8_t flags = gr_read_u8(reader);
   note->healthy = (flags & 1) != 0;
   note->leaving = (flags & 2) != 0;
+  note->digest_seqno = gr_read_u64(reader);
+  note->digest = gr_read_u64(reader);
+  note->seqno = gr_read_u64(reader);
+  note->failed = gr_read_u64(reader);
+  note->failed_digest = gr_read_u64(reader);
   note->suspect_count = gr_read_u8(reader);
   if (reader->bad || flags > 3 || note->suspect_count > GR_MEMBERS_MAX) return false;
   for (uint32_t i = 0; i < note->suspect_count; i++)

@@ -144,6 +144,11 @@ bool gr_end_decode(struct gr_reader *reader, struct gr_end *end);
 struct gr_note {
   bool healthy;
   bool leaving;
+  gr_seqno digest_seqno; /* what the history was behind that message */
+  uint64_t digest;
+  gr_seqno seqno;         /* delivered up to here */
+  gr_seqno failed;        /* the last message that the host could not apply; 0: none */
+  uint64_t failed_digest; /* how it failed */
   uint32_t suspect_count;
   gr_member_id suspects[GR_MEMBERS_MAX];
 };
