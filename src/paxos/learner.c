@@ -268,9 +268,10 @@ static void pass_message(struct gr_paxos *p) {
 }
 
 /* No message follows before the host knows of the view. */
-static bool deliver_change(struct gr_paxos *p, const struct gr_slot_entry *entry) {
-  struct gr_config config = *gr_slot_config(&p->log, entry);
-  if (gr_view_enter(p, &config)) gr_checkpoint_passed(p);
+static bool deliver_change(struct gr_paxos *p) {
+  struct gr_log_value value;
+  gr_log_read(p, p->delivered + 1, &value);
+  if (gr_view_enter(p, &value.cut.config)) gr_checkpoint_passed(p);
   return false;
 }
 
@@ -280,7 +281,7 @@ bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
   if (!p || !delivery || gr_halted(p)) return false;
   while (p->delivered < p->chosen) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->log, p->delivered + 1);
-    if (entry->config != 0) return deliver_change(p, entry);
+    if (entry->config != 0) return deliver_change(p);
     enum deliver_step step = deliver_slot(p, entry, delivery);
     if (step == DELIVER_MISSING) return false;
     if (step == DELIVER_DONE) {
