@@ -27,13 +27,12 @@ enum sim_profile sim_profile_of(const char *name) {
 }
 
 const char *sim_fault_name(enum sim_fault fault) {
-  static const char *const names[] = {"partition",  "isolate",       "cut",
-                                      "flap",       "reset",         "slow-link",
-                                      "crash",      "restart",       "pause",
-                                      "clock-jump", "transfer",      "old-frames",
-                                      "garbage",    "lose-majority", "outage",
-                                      "disk-stall", "disk-full",     "disk-failure",
-                                      "wipe"};
+  static const char *const names[] = {
+      "partition", "isolate",       "cut",    "flap",       "reset",     "slow-link",
+      "crash",     "restart",       "pause",  "clock-jump", "transfer",  "old-frames",
+      "garbage",   "lose-majority", "outage", "disk-stall", "disk-full", "disk-failure",
+      "wipe",      "join",          "leave",  "remove",     "illness",   "diverge",
+      "rebirth",   "kill-helper"};
   return names[fault];
 }
 
@@ -138,13 +137,69 @@ static void draw_times(struct gr_random *random, struct sim_config *config) {
   options->retry_timeout_ns = sim_spread(random, SIM_MS, 100 * SIM_MS);
 }
 
-static void draw_options(struct gr_random *random, struct sim_config *config) {
+/* ---- members that change ---- */
+
+static void draw_membership_times(struct gr_random *random, gr_options *options) {
+  options->suspect_floor_ns = options->heartbeat_interval_ns * sim_between(random, 3, 8);
+  options->suspect_ceiling_ns = options->suspect_floor_ns * sim_between(random, 1, 8);
+  options->expel_timeout_ns = sim_spread(random, 200 * SIM_MS, 4 * SIM_SECOND);
+  options->unreachable_timeout_ns =
+      one_in(random, 4) ? GR_TIME_NEVER : sim_spread(random, SIM_SECOND, 16 * SIM_SECOND);
+  options->join_timeout_ns = sim_spread(random, 4 * SIM_SECOND, 32 * SIM_SECOND);
+  options->rejoin_interval_ns = sim_spread(random, 20 * SIM_MS, SIM_SECOND);
+  options->rejoin_tries = one_in(random, 3) ? GR_REJOIN_NEVER : sim_between(random, 1, 5);
+}
+
+static void draw_membership(struct gr_random *random, struct sim_config *config) {
+  struct sim_membership_config *membership = &config->membership;
+  gr_options *options = &config->options;
+  config->servers =
+      (uint32_t)sim_between(random, config->members + 1, config->members + 4);
+  if (config->servers > SIM_SERVERS_MAX) config->servers = SIM_SERVERS_MAX;
+  draw_membership_times(random, options);
+  options->members_max = SIM_SERVERS_MAX;
+  options->online_lag_max = sim_spread(random, 1, 64);
+  options->snapshot_chunk_bytes = sim_spread(random, 1024, 16384);
+  options->snapshot_bytes_per_s =
+      one_in(random, 4) ? sim_spread(random, 65536, 1 << 20) : 0;
+  membership->snapshots = true;
+  membership->state_bytes = sim_spread(random, 16, 200000);
+  if (one_in(random, 2)) membership->busy_ppm = rate(random, 300000);
+  if (one_in(random, 2)) membership->waits_ppm = rate(random, 500000);
+  if (one_in(random, 3)) membership->fails_ppm = rate(random, 100000);
+  if (one_in(random, 2)) membership->ambush_ppm = rate(random, 500000);
+  membership->shy = one_in(random, 8);
+}
+
+static void draw_membership_faults(struct gr_random *random, struct sim_config *config) {
+  uint16_t *weights = config->fault_weights;
+  for (uint32_t i = SIM_FAULT_JOIN; i <= SIM_FAULT_KILL_HELPER; i++)
+    if (one_in(random, 2)) weights[i] += (uint16_t)sim_between(random, 1, 8);
+  weights[SIM_FAULT_JOIN] += 4;
+  weights[SIM_FAULT_RESTART] += 2;
+  config->faults_early = false;
+  config->fault_every_ns = sim_spread(random, 50 * SIM_MS, 4 * SIM_SECOND);
+  config->fault_lasts_ns = sim_spread(random, 10 * SIM_MS, 8 * SIM_SECOND);
+  config->safety_ns = sim_spread(random, 4 * SIM_SECOND, 32 * SIM_SECOND);
+}
+
+static uint32_t draw_founders(struct gr_random *random) {
+  return (uint32_t)sim_between(random, 1, one_in(random, 3) ? SIM_FOUNDERS_MAX : 5);
+}
+
+static void draw_options(struct gr_random *random, struct sim_config *config,
+                         struct gr_random *server_random) {
   gr_options *options = &config->options;
   *options = (gr_options){.size = sizeof(*options),
                           .group_id = {{1, 2, 3}},
                           .durable = config->durable};
   options->slots_in_flight_max = one_in(random, 2) ? 0 : sim_spread(random, 1, 1024);
   draw_times(random, config);
+  if (config->dynamic && options->heartbeat_interval_ns == 0) {
+    options->heartbeat_interval_ns = 100 * SIM_MS;
+    options->election_timeout_ns = 300 * SIM_MS;
+  }
+  if (config->dynamic) draw_membership(server_random, config);
   draw_sizes(random, config);
   set_cache(config);
 }
@@ -343,6 +398,12 @@ static void draw_disk(struct gr_random *random, struct sim_config *config) {
 /* Drawn apart from the rest, which is the same with storage and without. */
 static void draw_durable(struct gr_random *random, struct sim_config *config) {
   enum sim_profile profile = config->profile;
+  if (profile == SIM_PROFILE_membership) {
+    config->world = SIM_PROFILE_swarm;
+    config->dynamic = true;
+    config->durable = one_in(random, 2);
+    return;
+  }
   if (profile == SIM_PROFILE_swarm) config->durable = one_in(random, 2);
   if (profile == SIM_PROFILE_durable) config->world = draw_world(random);
   if (profile == SIM_PROFILE_outage || profile == SIM_PROFILE_disk)
@@ -356,7 +417,9 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   struct gr_random durable_random = {~random.state};
   *config = (struct sim_config){.profile = profile, .world = profile, .seed = seed};
   draw_durable(&durable_random, config);
-  uint32_t drawn = draw_members(&random, config->world);
+  struct gr_random server_random = {random.state * 3 + 1};
+  uint32_t drawn = config->dynamic ? draw_founders(&server_random)
+                                   : draw_members(&random, config->world);
   config->members = members > 0 ? members : drawn;
   config->servers = config->members;
   if (profile == SIM_PROFILE_calm) {
@@ -375,6 +438,10 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
     /* Every member's storage may keep all of it. */
     if (config->world == SIM_PROFILE_large) config->budget = 2 + config->budget / 4;
   }
-  draw_options(&random, config);
+  if (config->dynamic) {
+    if (!config->durable) draw_disk(&durable_random, config);
+    draw_membership_faults(&server_random, config);
+  }
+  draw_options(&random, config, &server_random);
   set_defaults(config);
 }

@@ -27,7 +27,8 @@
   X(election, "leaders cut off in the middle of what they propose")                      \
   X(durable, "members with storage that stop and come back, in a world of another kind") \
   X(outage, "all members lose power at once, again and again")                           \
-  X(disk, "storage that is slow, full, fails, or was torn")
+  X(disk, "storage that is slow, full, fails, or was torn")                              \
+  X(membership, "servers that join, leave, are removed, and come back as others")
 
 enum sim_profile {
 #define SIM_PROFILE_ENUM(name, text) SIM_PROFILE_##name,
@@ -56,6 +57,13 @@ enum sim_fault {
   SIM_FAULT_DISK_FULL,     /* a member's storage takes no records for a while */
   SIM_FAULT_DISK_FAILURE,  /* a sync fails */
   SIM_FAULT_WIPE,          /* a member comes back without its storage */
+  SIM_FAULT_JOIN,          /* a server that was none becomes a member */
+  SIM_FAULT_LEAVE,         /* a member asks to go */
+  SIM_FAULT_REMOVE,        /* an operator removes one */
+  SIM_FAULT_ILLNESS,       /* a host says that it makes no progress, for a while */
+  SIM_FAULT_DIVERGE,       /* a host comes with a history of its own */
+  SIM_FAULT_REBIRTH,       /* a server comes back at once, as somebody else */
+  SIM_FAULT_KILL_HELPER,   /* who gives or takes a snapshot crashes */
   SIM_FAULT_COUNT
 };
 
@@ -100,6 +108,7 @@ struct sim_membership_config {
   uint32_t waits_ppm;   /* of pieces: not ready */
   uint32_t fails_ppm;   /* of pieces: the snapshot fails */
   bool shy;             /* hosts sometimes do not let others in */
+  uint32_t ambush_ppm;  /* of snapshots: a side crashes soon */
 };
 
 struct sim_config {

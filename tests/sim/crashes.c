@@ -46,6 +46,10 @@ void sim_crashes_member(struct simulation *sim, uint32_t index, bool power) {
 static void restart(struct simulation *sim, uint32_t index) {
   struct sim_process *process = &sim->processes[index];
   if (!is_down(sim, index) || sim->storages[index].gone) return;
+  if (sim->config.dynamic) {
+    if (sim->outlasting[index].wanted) sim_servers_start(sim, index);
+    return;
+  }
   if (process->group) sim_process_crash(sim, index, false);
   sim_process_start(sim, index, process->generation + 1);
 }
@@ -55,6 +59,7 @@ void sim_crashes_restart(struct simulation *sim) {
   for (uint32_t i = 0; i < sim->servers; i++) {
     uint32_t index = (first + i) % sim->servers;
     if (!is_down(sim, index) || sim->storages[index].gone) continue;
+    if (sim->config.dynamic && !sim->outlasting[index].wanted) continue;
     restart(sim, index);
     return;
   }
@@ -140,8 +145,10 @@ void sim_crashes_ambush(struct sim_process *process, enum gr_trace_kind kind) {
 void sim_crashes_event(struct simulation *sim, const struct sim_event *event) {
   struct sim_process *process = &sim->processes[event->member];
   if (!sim->faults_on || event->generation != (uint16_t)process->generation) return;
-  if (event->kind == SIM_EVENT_CRASH)
+  bool spared = sim->config.dynamic && !sim->config.durable &&
+                !sim_churn_spares(sim, event->member);
+  if (event->kind == SIM_EVENT_CRASH && !spared)
     sim_crashes_member(sim, event->member, event->value != 0);
-  else
+  else if (event->kind == SIM_EVENT_RESTART)
     restart(sim, event->member);
 }

@@ -26,6 +26,7 @@ enum sim_event_kind {
   SIM_EVENT_CRASH,    /* a member crashes: value = whether with its machine */
   SIM_EVENT_RESTART,  /* a member that crashed comes back */
   SIM_EVENT_REJOIN,   /* a server that is no member tries again */
+  SIM_EVENT_HEALTHY,  /* a host is well again */
   SIM_EVENT_CHECK     /* the liveness phase looks whether it is done */
 };
 

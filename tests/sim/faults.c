@@ -189,7 +189,9 @@ static void transfer(struct simulation *sim) {
   struct sim_process *process = &sim->processes[member_of_interest(sim)];
   uint32_t to = successor(sim);
   if (process->state != SIM_UP || process->dying || to == process->index) return;
-  int error = gr_group_transfer(process->group, to + 1, sim_process_clock(process));
+  gr_member_id id = sim->processes[to].id;
+  int error = gr_group_transfer(process->group, id, sim_process_clock(process));
+  if (sim->config.dynamic && error == GR_ERR_INVALID) return; /* it is no member now */
   if (error != GR_OK && error != GR_ERR_NOT_LEADER && error != GR_ERR_UNREACHABLE &&
       error != GR_ERR_HALTED)
     sim_oracle_fail(&sim->oracle, "API", "gr_group_transfer: %s", gr_error_name(error));
@@ -254,30 +256,31 @@ static enum sim_fault draw_fault(struct simulation *sim) {
 }
 
 static void begin(struct simulation *sim, enum sim_fault fault) {
-  static void (*const faults[])(struct simulation *) = {partition,
-                                                        isolate,
-                                                        cut,
-                                                        flap,
-                                                        reset,
-                                                        slow_link,
-                                                        crash,
-                                                        restart,
-                                                        pause,
-                                                        clock_jump,
-                                                        transfer,
-                                                        old_frames,
-                                                        garbage,
-                                                        lose_majority,
-                                                        sim_crashes_outage,
-                                                        disk_stall,
-                                                        disk_full,
-                                                        disk_failure,
-                                                        sim_crashes_wipe};
+  static void (*const faults[SIM_FAULT_COUNT])(struct simulation *) = {partition,
+                                                                       isolate,
+                                                                       cut,
+                                                                       flap,
+                                                                       reset,
+                                                                       slow_link,
+                                                                       crash,
+                                                                       restart,
+                                                                       pause,
+                                                                       clock_jump,
+                                                                       transfer,
+                                                                       old_frames,
+                                                                       garbage,
+                                                                       lose_majority,
+                                                                       sim_crashes_outage,
+                                                                       disk_stall,
+                                                                       disk_full,
+                                                                       disk_failure,
+                                                                       sim_crashes_wipe};
+  if (sim_churn_begin(sim, fault) || !faults[fault]) return;
   faults[fault](sim);
 }
 
 static bool all_formed(const struct simulation *sim) {
-  for (uint32_t i = 0; i < sim->servers; i++)
+  for (uint32_t i = 0; i < sim->config.members; i++)
     if (sim->oracle.witnesses[i].formed == 0) return false;
   return true;
 }

@@ -115,12 +115,11 @@ static void make_disks_whole(struct sim_liveness *run, gr_time quick) {
   if (disk->sync_ns > quick) disk->sync_ns = quick;
   if (disk->trim_ns > quick) disk->trim_ns = quick;
   if (disk->apply_ns > quick) disk->apply_ns = quick;
-  leave_rest_down(run);
 }
 
 /* A network that is as quick as the election timeout presumes; clocks go on as they did.
  */
-static void make_whole(struct sim_liveness *run) {
+void sim_liveness_make_whole(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   struct sim_config *config = &sim->config;
   sim->faults_on = false;
@@ -135,6 +134,12 @@ static void make_whole(struct sim_liveness *run) {
   if (config->turn_delay_ns > quick) config->turn_delay_ns = quick;
   if (config->durable) make_disks_whole(run, quick);
   sim_network_repair(sim);
+}
+
+static void make_whole(struct sim_liveness *run) {
+  struct simulation *sim = run->sim;
+  sim_liveness_make_whole(run);
+  if (sim->config.durable) leave_rest_down(run);
   leave_rest_broken(run);
   sim_network_tell(sim, true);
   for (uint32_t i = 0; i < sim->servers; i++) {
@@ -182,7 +187,7 @@ static gr_time bound(const struct sim_liveness *run) {
          (sim->config.durable ? BOUND_SYNCS : 0);
 }
 
-static gr_time idle_window(const struct simulation *sim) {
+gr_time sim_liveness_idle_window(const struct simulation *sim) {
   return IDLE_HEARTBEATS * sim->config.options.heartbeat_interval_ns;
 }
 
@@ -280,7 +285,7 @@ static bool core_is_all(const struct sim_liveness *run) {
   return run->core == (1u << run->sim->servers) - 1;
 }
 
-static void note_frames(struct sim_liveness *run) {
+void sim_liveness_note_frames(struct sim_liveness *run) {
   for (uint32_t from = 0; from < run->sim->servers; from++)
     for (uint32_t to = 0; to < run->sim->servers; to++)
       run->frames_before[from][to] = run->sim->links[from][to].frames;
@@ -289,7 +294,7 @@ static void note_frames(struct sim_liveness *run) {
 }
 
 /* A heartbeat each interval of the fastest clock, half as much again, and a few. */
-static void check_idle(struct sim_liveness *run) {
+void sim_liveness_check_frames(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   uint64_t most =
       IDLE_HEARTBEATS * (1024 + 2 * (uint64_t)sim->config.clock_spread) / 1024;
@@ -305,8 +310,12 @@ static void check_idle(struct sim_liveness *run) {
           from + 1, (unsigned long long)sent, to + 1, IDLE_HEARTBEATS);
     }
   }
+}
+
+static void check_idle(struct sim_liveness *run) {
+  sim_liveness_check_frames(run);
   if (!converged(run))
-    sim_oracle_fail(&sim->oracle, "A9", "the core did not stay converged");
+    sim_oracle_fail(&run->sim->oracle, "A9", "the core did not stay converged");
 }
 
 /* All that the members know to be chosen they can deliver again after losing power. */
@@ -436,7 +445,7 @@ static void end_idle(struct sim_liveness *run) {
   if (!core_is_all(run)) return;
   run->phase = SIM_PHASE_TRIM;
   checkpoint_all(run);
-  sim_liveness_plan(run->sim, run->sim->now + idle_window(run->sim));
+  sim_liveness_plan(run->sim, run->sim->now + sim_liveness_idle_window(run->sim));
 }
 
 /* What one member keeps depends on what the others said they do: so, several times. Slots
@@ -458,7 +467,7 @@ static void trim(struct sim_liveness *run) {
   }
   checkpoint_all(run);
   if (run->trims % 2 == 0) sim->processes[0].burst++;
-  sim_liveness_plan(sim, sim->now + idle_window(sim) / 8);
+  sim_liveness_plan(sim, sim->now + sim_liveness_idle_window(sim) / 8);
 }
 
 /* Whoever is left behind now counts as crashed. True if a majority of all is still in the
@@ -500,12 +509,12 @@ static void settle(struct sim_liveness *run) {
     if (sim->now >= run->phase_ends && converged(run)) say_what_is_not_settled(run);
     if (sim->now >= run->phase_ends) say_what_is_missing(run);
     run->order_before = sim->oracle.order_count;
-    sim_liveness_plan(sim, sim->now + idle_window(sim) / 2);
+    sim_liveness_plan(sim, sim->now + sim_liveness_idle_window(sim) / 2);
     return;
   }
   run->phase = SIM_PHASE_IDLE;
-  note_frames(run);
-  sim_liveness_plan(sim, sim->now + idle_window(sim));
+  sim_liveness_note_frames(run);
+  sim_liveness_plan(sim, sim->now + sim_liveness_idle_window(sim));
 }
 
 void sim_liveness_check(struct sim_liveness *run) {

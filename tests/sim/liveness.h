@@ -26,6 +26,7 @@ struct sim_liveness {
   gr_ticket stored_before[SIM_SERVERS_MAX];
   gr_ticket noted_before[SIM_SERVERS_MAX];
   uint32_t trims;
+  bool noted; /* the frames before the idle window */
   bool checked;
 };
 
@@ -33,5 +34,14 @@ struct sim_liveness {
 void sim_liveness_plan(struct simulation *sim, gr_time at);
 /* It is due. */
 void sim_liveness_check(struct sim_liveness *run);
+/* The same where members change. */
+void sim_reunion_check(struct sim_liveness *run);
+
+/* A network that is as quick as the election timeout presumes. */
+void sim_liveness_make_whole(struct sim_liveness *run);
+/* With nothing to do: what is sent between the core's members. */
+gr_time sim_liveness_idle_window(const struct simulation *sim);
+void sim_liveness_note_frames(struct sim_liveness *run);
+void sim_liveness_check_frames(struct sim_liveness *run);
 
 #endif

@@ -50,8 +50,14 @@ static void handle(struct sim_liveness *run, const struct sim_event *event) {
   case SIM_EVENT_REJOIN:
     sim_servers_rejoin(sim, event);
     return;
+  case SIM_EVENT_HEALTHY:
+    sim_churn_healthy(sim, event);
+    return;
   case SIM_EVENT_CHECK:
-    sim_liveness_check(run);
+    if (sim->config.dynamic)
+      sim_reunion_check(run);
+    else
+      sim_liveness_check(run);
     return;
   }
 }

@@ -40,6 +40,7 @@ struct sim_server {
   bool diverged;   /* its host's state was changed behind the group's back */
   bool unhealthy;  /* its host says so */
   bool lost;       /* an operator went on without it */
+  bool gone;       /* it never comes back */
   gr_member_id id; /* the last that it had */
   gr_seqno kept;   /* without storage: what its host has of it at the next start */
   uint64_t version;

@@ -245,6 +245,25 @@ uint32_t sim_servers_of(const struct simulation *sim, gr_member_id id);
 /* The member that leads, as far as the members themselves know: a server. */
 uint32_t sim_servers_leader(const struct simulation *sim);
 
+/* ---- churn.c ---- */
+
+/* What an operator does. */
+void sim_churn_join(struct simulation *sim, uint32_t index);
+bool sim_churn_leave(struct simulation *sim, uint32_t index);
+int sim_churn_remove(struct simulation *sim, uint32_t by, uint32_t index);
+void sim_churn_health(struct simulation *sim, uint32_t index, bool healthy);
+/* Its storage is lost, and perhaps what its host has. */
+void sim_churn_forget(struct simulation *sim, uint32_t index, bool host_too);
+/* The member is alive, or will be. */
+bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id);
+/* Without this server a majority of the latest view's voters would still be left. */
+bool sim_churn_spares(const struct simulation *sim, uint32_t index);
+/* A fault where members change; false if it is one as everywhere. */
+bool sim_churn_begin(struct simulation *sim, enum sim_fault fault);
+/* The process gives a snapshot, or takes one. */
+void sim_churn_ambush(struct sim_process *process);
+void sim_churn_healthy(struct simulation *sim, const struct sim_event *event);
+
 /* ---- snapshot.c ---- */
 
 void sim_snapshot_host(gr_host *host);

@@ -60,6 +60,7 @@ static int snapshot_open(void *context, uint64_t *handle) {
   *snapshot = (struct sim_snapshot){++process->snapshot_count, process->data};
   *handle = snapshot->handle;
   sim_report_note(&sim->report, sim->now, process->index, "OPENS A SNAPSHOT");
+  sim_churn_ambush(process);
   return 0;
 }
 
@@ -117,6 +118,7 @@ static int restore_begin(void *context, gr_seqno seqno) {
   struct simulation *sim = process->sim;
   if (process->receipt.begun) fail(process, "a snapshot begins within another");
   sim_report_note(&sim->report, sim->now, process->index, "RECEIVES A SNAPSHOT");
+  sim_churn_ambush(process);
   process->receipt = (struct sim_receipt){.begun = true, .seqno = seqno};
   process->data_broken = true;
   sim->storages[process->index].applied = sim->storages[process->index].applying = 0;

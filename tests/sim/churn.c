@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Servers come, go, are removed, fall ill, die for good and come back as somebody else.
+ * Without storage a process that dies is a vote lost for good: a majority of the latest
+ * view is left alone then, or the group would stand still for ever.
+ */
+#include "simulation.h"
+
+/* A run has only so many ids. */
+#define IDS_LEFT_LEAST 24
+
+static uint32_t any_server(struct simulation *sim) {
+  return (uint32_t)gr_random_below(&sim->server_random, sim->servers);
+}
+
+static void plan(struct simulation *sim, uint32_t index, gr_time wait,
+                 enum sim_event_kind kind, uint64_t value) {
+  uint32_t generation = sim->processes[index].generation;
+  sim_events_add(&sim->events, (struct sim_event){.at = sim->now + wait,
+                                                  .kind = kind,
+                                                  .value = value,
+                                                  .member = (uint8_t)index,
+                                                  .generation = (uint16_t)generation});
+}
+
+static bool runs(const struct simulation *sim, uint32_t index) {
+  const struct sim_process *process = &sim->processes[index];
+  return process->group && process->state == SIM_UP && !process->dying;
+}
+
+static bool is_online(const struct simulation *sim, uint32_t index) {
+  return runs(sim, index) && sim->processes[index].member_state == GR_MEMBER_ONLINE;
+}
+
+/* ---- who is left ---- */
+
+bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id) {
+  uint32_t server = sim_servers_of(sim, id);
+  if (server == SIM_SERVERS_MAX || sim->outlasting[server].id != id) return false;
+  const struct sim_process *process = &sim->processes[server];
+  if (sim->config.durable) return !sim->outlasting[server].gone;
+  return process->id == id && (process->state == SIM_UP || process->state == SIM_PAUSED);
+}
+
+bool sim_churn_spares(const struct simulation *sim, uint32_t index) {
+  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+  uint32_t left = 0;
+  for (uint32_t i = 0; i < sim->oracle.members; i++)
+    if (view->seats[i] == SIM_SEAT_VOTER && sim_churn_can_vote(sim, i + 1) &&
+        sim_servers_of(sim, i + 1) != index)
+      left++;
+  return 2 * left > view->voters;
+}
+
+static uint32_t wanted(const struct simulation *sim) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < sim->servers; i++) count += sim->outlasting[i].wanted;
+  return count;
+}
+
+/* ---- what an operator does ---- */
+
+void sim_churn_join(struct simulation *sim, uint32_t index) {
+  struct sim_process *process = &sim->processes[index];
+  sim_report_note(&sim->report, sim->now, index, "JOINS");
+  sim->outlasting[index].wanted = true;
+  if (!runs(sim, index)) {
+    if (process->state != SIM_PAUSED) sim_servers_start(sim, index);
+    return;
+  }
+  int error = gr_group_join(process->group, sim_process_clock(process));
+  /* It may not be out yet; then it asks again, as it is wanted. */
+  if (error == GR_ERR_STATE) plan(sim, index, SIM_SECOND, SIM_EVENT_REJOIN, 0);
+  sim_process_wake(process);
+}
+
+bool sim_churn_leave(struct simulation *sim, uint32_t index) {
+  struct sim_process *process = &sim->processes[index];
+  if (!runs(sim, index)) return false;
+  int error = gr_group_leave(process->group, sim_process_clock(process));
+  if (error != GR_OK) return false;
+  sim_report_note(&sim->report, sim->now, index, "LEAVES");
+  sim->outlasting[index].wanted = false;
+  process->burst = 0;
+  sim_process_wake(process);
+  return true;
+}
+
+int sim_churn_remove(struct simulation *sim, uint32_t by, uint32_t index) {
+  struct sim_process *process = &sim->processes[by];
+  gr_member_id id = sim->outlasting[index].id;
+  if (!runs(sim, by) || by == index) return GR_ERR_INVALID;
+  sim_report_note(&sim->report, sim->now, index, "IS TO BE REMOVED");
+  int error = gr_group_remove(process->group, id, sim_process_clock(process));
+  sim_process_wake(process);
+  return error;
+}
+
+void sim_churn_health(struct simulation *sim, uint32_t index, bool healthy) {
+  struct sim_process *process = &sim->processes[index];
+  sim->outlasting[index].unhealthy = !healthy;
+  if (!runs(sim, index)) return;
+  sim_report_note(&sim->report, sim->now, index, healthy ? "IS WELL" : "IS ILL");
+  gr_group_health(process->group, healthy, sim_process_clock(process));
+  sim_process_wake(process);
+}
+
+/* Its storage is lost; what its host has is not, or is. It is nobody from now on. */
+void sim_churn_forget(struct simulation *sim, uint32_t index, bool host_too) {
+  struct sim_server *server = &sim->outlasting[index];
+  gr_seqno kept = sim->storages[index].applied;
+  if (sim->processes[index].group) sim_process_crash(sim, index, true);
+  if (kept > sim->storages[index].applied) kept = sim->storages[index].applied;
+  sim_storage_wipe(sim, index);
+  if (!host_too) sim->storages[index].applied = kept;
+  if (host_too) server->kept = 0;
+  server->founder = false;
+  server->id = 0;
+}
+
+/* ---- faults ---- */
+
+static void crash(struct simulation *sim) {
+  uint32_t index = any_server(sim);
+  if (!sim->processes[index].group) return;
+  if (sim->config.durable || sim_churn_spares(sim, index))
+    sim_crashes_member(sim, index, sim->config.durable);
+}
+
+static void join(struct simulation *sim) {
+  uint32_t index = any_server(sim);
+  if (!sim->outlasting[index].wanted && !sim->outlasting[index].gone)
+    sim_churn_join(sim, index);
+}
+
+static void leave(struct simulation *sim) {
+  uint32_t index = any_server(sim);
+  if (wanted(sim) > 1 && is_online(sim, index)) sim_churn_leave(sim, index);
+}
+
+static void remove_one(struct simulation *sim) {
+  uint32_t by = any_server(sim), index = any_server(sim);
+  if (is_online(sim, by) && wanted(sim) > 1) sim_churn_remove(sim, by, index);
+}
+
+static void illness(struct simulation *sim) {
+  uint32_t index = any_server(sim);
+  if (!is_online(sim, index)) return;
+  sim_churn_health(sim, index, false);
+  gr_time most = 4 * sim->config.options.expel_timeout_ns;
+  plan(sim, index, gr_random_below(&sim->server_random, most), SIM_EVENT_HEALTHY, 0);
+}
+
+/* What its host has is not what the group made of it. */
+static void diverge(struct simulation *sim) {
+  uint32_t index = any_server(sim);
+  struct sim_process *process = &sim->processes[index];
+  if (!process->group || !sim->outlasting[index].wanted || !sim_churn_spares(sim, index))
+    return;
+  sim_process_crash(sim, index, false);
+  sim_churn_forget(sim, index, false);
+  sim_report_note(&sim->report, sim->now, index, "DIVERGES");
+  sim->outlasting[index].diverged = true;
+  sim_servers_start(sim, index);
+}
+
+/* Another process of the same server, at once. */
+static void rebirth(struct simulation *sim) {
+  uint32_t index = any_server(sim);
+  if (!sim->processes[index].group || !sim->outlasting[index].wanted ||
+      !sim_churn_spares(sim, index))
+    return;
+  sim_report_note(&sim->report, sim->now, index, "IS BORN AGAIN");
+  sim_process_crash(sim, index, false);
+  sim_churn_forget(sim, index, gr_random_below(&sim->server_random, 2) == 0);
+  sim_servers_start(sim, index);
+}
+
+/* Somebody who gives or takes a snapshot. */
+static void kill_helper(struct simulation *sim) {
+  uint32_t first = any_server(sim);
+  for (uint32_t i = 0; i < sim->servers; i++) {
+    uint32_t index = (first + i) % sim->servers;
+    const struct sim_process *process = &sim->processes[index];
+    bool busy = process->receipt.begun || process->snapshots[0].handle > 0 ||
+                process->member_state == GR_MEMBER_RECOVERING;
+    if (!process->group || !busy) continue;
+    if (sim->config.durable || sim_churn_spares(sim, index))
+      sim_crashes_member(sim, index, sim->config.durable);
+    return;
+  }
+}
+
+bool sim_churn_begin(struct simulation *sim, enum sim_fault fault) {
+  static void (*const faults[SIM_FAULT_COUNT])(struct simulation *) = {
+      [SIM_FAULT_CRASH] = crash,     [SIM_FAULT_RESTART] = sim_crashes_restart,
+      [SIM_FAULT_WIPE] = rebirth,    [SIM_FAULT_JOIN] = join,
+      [SIM_FAULT_LEAVE] = leave,     [SIM_FAULT_REMOVE] = remove_one,
+      [SIM_FAULT_ILLNESS] = illness, [SIM_FAULT_DIVERGE] = diverge,
+      [SIM_FAULT_REBIRTH] = rebirth, [SIM_FAULT_KILL_HELPER] = kill_helper};
+  if (!sim->config.dynamic) return false;
+  if (fault == SIM_FAULT_LOSE_MAJORITY && !sim->config.durable) return true;
+  if (sim->oracle.members + IDS_LEFT_LEAST > SIM_MEMBERS_MAX) return true;
+  if (!faults[fault]) return false;
+  faults[fault](sim);
+  return true;
+}
+
+void sim_churn_ambush(struct sim_process *process) {
+  struct simulation *sim = process->sim;
+  if (!sim->faults_on ||
+      !sim_chance(&sim->server_random, sim->config.membership.ambush_ppm))
+    return;
+  plan(sim, process->index, gr_random_below(&sim->server_random, 100 * SIM_MS),
+       SIM_EVENT_CRASH, sim->config.durable);
+}
+
+void sim_churn_healthy(struct simulation *sim, const struct sim_event *event) {
+  if (event->generation == (uint16_t)sim->processes[event->member].generation)
+    sim_churn_health(sim, event->member, true);
+}
