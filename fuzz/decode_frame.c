@@ -53,7 +53,7 @@ static size_t make_batch(uint8_t *frame, struct fuzz_input body) {
   uint64_t seq = fuzz_u64(&body);
   uint32_t messages = fuzz_u16(&body);
   struct gr_writer writer = gr_writer_of(frame, GR_FRAME_HEADER_BYTES);
-  gr_frame_begin(&writer, &roster, GR_FRAME_DATA);
+  gr_frame_begin(&writer, &roster, roster.tag, GR_FRAME_DATA);
   gr_frame_end(&writer);
   uint8_t *batch = frame + GR_FRAME_HEADER_BYTES;
   uint32_t size = GR_BATCH_HEADER_BYTES + (uint32_t)body.left;
@@ -65,7 +65,7 @@ static size_t make_batch(uint8_t *frame, struct fuzz_input body) {
 static size_t make_typed(uint8_t *frame, struct fuzz_input body,
                          enum gr_frame_type type) {
   struct gr_writer writer = gr_writer_of(frame, GR_FRAME_HEADER_BYTES + body.left);
-  gr_frame_begin(&writer, &roster, type);
+  gr_frame_begin(&writer, &roster, roster.tag, type);
   gr_write_bytes(&writer, body.at, body.left);
   /* A batch keeps its own checksum, so the frame's covers the header only. */
   if (type == GR_FRAME_DATA) writer.used = GR_FRAME_HEADER_BYTES;

@@ -189,7 +189,7 @@ static void make_batches(const char *folder, uint8_t *bytes) {
   save(folder, "decode_frame", "batch", &seed);
   seed = frame_seed(bytes, 0);
   struct gr_writer frame = gr_writer_of(bytes + seed.used, SEED_BYTES_MAX - seed.used);
-  gr_frame_begin(&frame, &roster, GR_FRAME_FETCH_LOG);
+  gr_frame_begin(&frame, &roster, roster.tag, GR_FRAME_FETCH_LOG);
   gr_fetch_log_encode(&frame, 1);
   gr_frame_end(&frame);
   seed.used += frame.used;

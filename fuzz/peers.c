@@ -276,7 +276,7 @@ static struct gr_writer begin(struct peers *peers, uint8_t *bytes, gr_member_id 
   sender.view = status_of(peers).view;
   sender.incarnation = from;
   sender.boot = peers->boots[from - 1];
-  gr_frame_begin(&writer, &sender, type);
+  gr_frame_begin(&writer, &sender, sender.tag, type);
   return writer;
 }
 

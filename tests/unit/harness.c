@@ -226,7 +226,7 @@ struct gr_writer rig_begin(struct rig *rig, uint32_t from, enum gr_frame_type ty
   rig->roster.incarnation = 7000 + from;
   rig->roster.boot = rig->boots[from];
   struct gr_writer writer = gr_writer_of(rig->frame, sizeof(rig->frame));
-  gr_frame_begin(&writer, &rig->roster, type);
+  gr_frame_begin(&writer, &rig->roster, rig->roster.tag, type);
   return writer;
 }
 

@@ -405,7 +405,7 @@ Test(paxos_frame, only_frames_of_this_group_are_opened) {
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     uint8_t bytes[BODY_MAX];
     struct gr_writer writer = gr_writer_of(bytes, sizeof(bytes));
-    gr_frame_begin(&writer, &roster, GR_FRAME_PREVOTE);
+    gr_frame_begin(&writer, &roster, roster.tag, GR_FRAME_PREVOTE);
     sample_prevote(&writer);
     gr_frame_end(&writer);
     store(bytes + rows[i].offset, rows[i].width, rows[i].value);

@@ -80,6 +80,30 @@ Test(paxos_seats, which_changes_apply) {
   }
 }
 
+/* Voters only, each once, in order. */
+Test(paxos_seats, who_goes_on_by_force) {
+  const struct {
+    gr_member_id named[3];
+    uint16_t bytes;
+    bool applies;
+  } rows[] = {{{10}, 8, true},           {{20}, 8, true},       {{10, 20}, 16, true},
+              {{20, 10}, 16, false},     {{10, 10}, 16, false}, {{30}, 8, false},
+              {{10, 20, 30}, 24, false}, {{40}, 8, false},      {{10}, 0, false},
+              {{10}, 7, false},          {{10}, 9, false}};
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    struct gr_seats seats = sample_seats();
+    struct gr_config config = {.kind = GR_CHANGE_FORCE, .profile_bytes = rows[i].bytes};
+    for (uint32_t k = 0; k < 3; k++)
+      store(config.profile + (size_t)8 * k, 8, rows[i].named[k]);
+    cr_assert_eq(gr_seats_apply(&seats, &config, 131, MEMBERS_MOST), rows[i].applies,
+                 "row %zu", i);
+    cr_assert_eq(seats.number, rows[i].applies ? 8 : 7, "row %zu", i);
+    cr_assert_eq(seats.count, rows[i].applies ? rows[i].bytes / 8 : 3, "row %zu", i);
+    cr_assert_eq(seats.next_id, 40, "ids go on");
+    if (rows[i].applies) cr_assert_eq(seats.seats[0].id, rows[i].named[0]);
+  }
+}
+
 Test(paxos_seats, who_is_added_has_its_profile_and_no_vote) {
   struct gr_seats seats = sample_seats();
   struct gr_config config = {.kind = GR_CHANGE_ADD,
@@ -217,7 +241,7 @@ Test(paxos_seats, spoiled_seats_are_refused) {
 static struct gr_cut change_of(enum gr_change_kind kind) {
   struct gr_cut cut = {
       .config = {.kind = kind, .member = 40, .reason = 2, .profile_bytes = 0}};
-  if (kind != GR_CHANGE_ADD) return cut;
+  if (kind != GR_CHANGE_ADD && kind != GR_CHANGE_FORCE) return cut;
   cut.config.incarnation = 0x5678;
   cut.config.profile_bytes = GR_PROFILE_BYTES_MAX;
   memset(cut.config.profile, 0x77, GR_PROFILE_BYTES_MAX);
@@ -239,7 +263,7 @@ static bool change_taken(const uint8_t *bytes, size_t size, struct gr_log_value 
 }
 
 Test(paxos_seats, a_change_survives_a_round_trip) {
-  for (enum gr_change_kind kind = GR_CHANGE_ADD; kind <= GR_CHANGE_REMOVE; kind++) {
+  for (enum gr_change_kind kind = GR_CHANGE_ADD; kind <= GR_CHANGE_FORCE; kind++) {
     uint8_t bytes[BODY_MAX] = {0};
     struct gr_log_value value;
     size_t size = write_change(kind, bytes);
@@ -271,7 +295,7 @@ Test(paxos_seats, a_spoiled_change_is_refused) {
     const char *what;
   } rows[] = {
       {GR_CHANGE_ADD, CHANGE, 1, 0, "no kind"},
-      {GR_CHANGE_ADD, CHANGE, 1, 4, "unknown kind"},
+      {GR_CHANGE_ADD, CHANGE, 1, 5, "unknown kind"},
       {GR_CHANGE_ADD, CHANGE, 1, GR_CHANGE_REMOVE, "a profile of who is removed"},
       {GR_CHANGE_ADD, CHANGE + 2, 8, 0, "adds nobody"},
       {GR_CHANGE_ADD, CHANGE + 2, 8, GR_MEMBER_ID_MAX + 1, "no member's id"},
