@@ -198,12 +198,13 @@ GR_API int gr_node_broadcast(gr_node *node, const gr_slice *parts, size_t part_c
  * GR_ERR_NOT_LEADER, GR_ERR_UNREACHABLE, GR_ERR_HALTED. */
 GR_API int gr_node_transfer(gr_node *node, gr_member_id to);
 
-/* As gr_group_leave(), gr_group_join(), gr_group_remove() and gr_group_health(), and they answer
- * as these; from any thread, callbacks included. What came of it, host.state and host.view tell.
- * GR_ERR_HALTED once the node's thread has ended. */
+/* As gr_group_leave(), gr_group_join(), gr_group_remove(), gr_group_force() and
+ * gr_group_health(), and they answer as these; from any thread, callbacks included. What came of
+ * it, host.state and host.view tell. GR_ERR_HALTED once the node's thread has ended. */
 GR_API int gr_node_leave(gr_node *node);
 GR_API int gr_node_join(gr_node *node);
 GR_API int gr_node_remove(gr_node *node, gr_member_id member);
+GR_API int gr_node_force(gr_node *node, const gr_member_id *members, size_t count);
 GR_API int gr_node_health(gr_node *node, bool healthy);
 
 /* As gr_group_checkpoint(): the host keeps the effects of every message up to `applied`. From any
@@ -222,8 +223,9 @@ GR_API int gr_node_storage_figures(gr_node *node, gr_node_storage *figures);
 
 /* As gr_group_status(), gr_group_counters(), gr_group_members() and gr_group_recovery(), from any
  * thread: the node's thread answers, so the answer is as of one moment. Inside a callback they
- * answer directly. What the members' attributes point at is good until that thread goes on: only
- * a callback may look at it. GR_ERR_HALTED once the node's thread has ended. */
+ * answer directly. Address and user data of members' attributes, which lie in memory of that
+ * thread, are given inside a callback only; elsewhere they are empty: see host.view.
+ * GR_ERR_HALTED once the node's thread has ended. */
 GR_API int gr_node_status(gr_node *node, gr_status *status);
 GR_API int gr_node_counters(gr_node *node, gr_counters *counters);
 GR_API int gr_node_members(gr_node *node, gr_member *members, size_t capacity, size_t *count);

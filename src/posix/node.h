@@ -118,6 +118,7 @@ struct gr_query {
   size_t capacity;
   size_t *count;
   gr_member_id member;
+  const gr_member_id *members;
   gr_seqno applied;
   bool healthy;
   int result;

@@ -120,6 +120,10 @@ static void answer_remove(struct gr_node *node, struct gr_query *query) {
   query->result = gr_group_remove(node->group, query->member, node->now);
 }
 
+static void answer_force(struct gr_node *node, struct gr_query *query) {
+  query->result = gr_group_force(node->group, query->members, query->capacity, node->now);
+}
+
 static void answer_health(struct gr_node *node, struct gr_query *query) {
   query->result = gr_group_health(node->group, query->healthy, node->now);
 }
@@ -154,10 +158,14 @@ int gr_node_counters(gr_node *node, gr_counters *counters) {
 
 int gr_node_members(gr_node *node, gr_member *members, size_t capacity, size_t *count) {
   if (!node || !count || (!members && capacity > 0)) return GR_ERR_INVALID;
-  return ask(node, &(struct gr_query){.answer = answer_members,
-                                      .out = members,
-                                      .capacity = capacity,
-                                      .count = count});
+  int error = ask(node, &(struct gr_query){.answer = answer_members,
+                                           .out = members,
+                                           .capacity = capacity,
+                                           .count = count});
+  if (error != GR_OK || gr_loop_is_own_thread(node)) return error;
+  for (size_t i = 0; i < capacity && i < *count; i++)
+    members[i].attributes.address = members[i].attributes.user_data = (gr_slice){NULL, 0};
+  return GR_OK;
 }
 
 int gr_node_links(gr_node *node, gr_node_link *links, size_t capacity, size_t *count) {
@@ -201,6 +209,13 @@ int gr_node_join(gr_node *node) {
 int gr_node_remove(gr_node *node, gr_member_id member) {
   if (!node) return GR_ERR_INVALID;
   return ask(node, &(struct gr_query){.answer = answer_remove, .member = member});
+}
+
+int gr_node_force(gr_node *node, const gr_member_id *members, size_t count) {
+  if (!node || (!members && count > 0)) return GR_ERR_INVALID;
+  return ask(node, &(struct gr_query){.answer = answer_force,
+                                      .members = members,
+                                      .capacity = count});
 }
 
 int gr_node_health(gr_node *node, bool healthy) {

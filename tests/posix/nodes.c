@@ -110,12 +110,97 @@ static void on_restored(void *context) {
   pthread_mutex_unlock(&witness->mutex);
 }
 
+/* ---- membership ---- */
+
+static void on_failed(void *context, uint64_t tag, int error) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->failed++;
+  witness->failed_tag = tag;
+  witness->failed_error = error;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+static void on_view(void *context, const gr_view *view) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->view = view->number;
+  witness->view_count = view->count;
+  witness->view_reason = view->reason;
+  witness->view_member = view->member;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+static void on_state(void *context, enum gr_member_state state, int error) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->state = state;
+  witness->state_error = error;
+  pthread_mutex_unlock(&witness->mutex);
+}
+
+/* Records are only ever appended, so a count is a snapshot. */
+static int on_snapshot_open(void *context, uint64_t *snapshot) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  *snapshot = witness->count;
+  witness->snapshots_given++;
+  pthread_mutex_unlock(&witness->mutex);
+  return 0;
+}
+
+static int on_snapshot_read(void *context, uint64_t snapshot, uint64_t offset,
+                            void *buffer, size_t *size, bool *end) {
+  const struct witness *witness = context;
+  const uint64_t left = snapshot * sizeof(struct record) - offset;
+  if (*size > left) *size = left;
+  memcpy(buffer, (const uint8_t *)witness->records + offset, *size);
+  *end = *size == left;
+  return 0;
+}
+
+static void on_snapshot_close(void *context, uint64_t snapshot) {
+  (void)context;
+  (void)snapshot;
+}
+
+static int on_restore_begin(void *context, gr_seqno seqno) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  witness->count = 0;
+  witness->seqno = seqno;
+  pthread_mutex_unlock(&witness->mutex);
+  return 0;
+}
+
+static int on_restore_write(void *context, uint64_t offset, gr_slice bytes) {
+  struct witness *witness = context;
+  if (offset + bytes.size > RECORDS_MAX * sizeof(struct record)) return -1;
+  memcpy((uint8_t *)witness->records + offset, bytes.data, bytes.size);
+  return 0;
+}
+
+/* Each message is a record. */
+static int on_restore_end(void *context, bool complete) {
+  struct witness *witness = context;
+  pthread_mutex_lock(&witness->mutex);
+  if (complete) witness->count = witness->seqno;
+  if (complete) witness->snapshots_taken++;
+  pthread_mutex_unlock(&witness->mutex);
+  return 0;
+}
+
+/* ---- the cluster ---- */
+
 void cluster_init(struct cluster *cluster, const char *host) {
   memset(cluster, 0, sizeof(*cluster));
-  for (size_t i = 0; i < MEMBERS; i++) {
+  for (size_t i = 0; i < NODES; i++) {
     snprintf(cluster->addresses[i], sizeof(cluster->addresses[i]), "%s:%u", host,
              free_port(host));
-    cluster->members[i] = (gr_node_member){.id = i + 1, .address = cluster->addresses[i]};
+    cluster->joins[i] = i >= MEMBERS;
+    if (i < MEMBERS)
+      cluster->members[i] =
+          (gr_node_member){.id = i + 1, .address = cluster->addresses[i]};
     pthread_mutex_init(&cluster->witnesses[i].mutex, NULL);
     cluster->witnesses[i].records = calloc(RECORDS_MAX, sizeof(struct record));
   }
@@ -131,16 +216,27 @@ int cluster_start_one(struct cluster *cluster, size_t index, char *text,
   struct witness *witness = cluster->witnesses + index;
   gr_options group = cluster->group;
   char directory[128];
-  group.self = index + 1;
+  gr_slice seeds[MEMBERS];
+  for (size_t i = 0; i < MEMBERS; i++)
+    seeds[i] = (gr_slice){cluster->addresses[i], strlen(cluster->addresses[i])};
+  group.attributes.uuid.bytes[0] = (uint8_t)(index + 1);
   group.applied = witness->seqno;
+  if (cluster->joins[index]) {
+    group.seeds = seeds;
+    group.seed_count = MEMBERS;
+  } else {
+    group.self = index + 1;
+  }
   snprintf(directory, sizeof(directory), "%s/%zu", cluster->directory, index + 1);
   gr_node_options options = {.size = sizeof(options),
                              .group = &group,
                              .members = cluster->members,
                              .member_count = cluster->count ? cluster->count : MEMBERS,
+                             .listen = cluster->addresses[index],
                              .submit_bytes_max = cluster->submit_bytes_max,
                              .data_directory = cluster->directory ? directory : NULL,
                              .segment_bytes = cluster->segment_bytes};
+  if (cluster->joins[index]) options.member_count = 0;
   const gr_node_host host = {.size = sizeof(host),
                              .context = witness,
                              .deliver = on_deliver,
@@ -148,7 +244,16 @@ int cluster_start_one(struct cluster *cluster, size_t index, char *text,
                              .leader = on_leader,
                              .log = on_log,
                              .halted = on_halted,
-                             .restored = on_restored};
+                             .restored = on_restored,
+                             .failed = on_failed,
+                             .view = on_view,
+                             .state = on_state,
+                             .snapshot_open = on_snapshot_open,
+                             .snapshot_read = on_snapshot_read,
+                             .snapshot_close = on_snapshot_close,
+                             .restore_begin = on_restore_begin,
+                             .restore_write = on_restore_write,
+                             .restore_end = on_restore_end};
   return gr_node_start(&witness->node, &options, &host, text, text_size);
 }
 
@@ -168,6 +273,9 @@ void witness_reset(struct witness *witness, gr_seqno applied) {
   witness->halted = GR_OK;
   witness->restored = 0;
   witness->log_used = 0;
+  witness->state = GR_MEMBER_OFFLINE;
+  witness->state_error = GR_OK;
+  witness->view_count = 0;
 }
 
 void cluster_stop_one(struct cluster *cluster, size_t index) {
@@ -176,7 +284,7 @@ void cluster_stop_one(struct cluster *cluster, size_t index) {
 }
 
 void cluster_stop(struct cluster *cluster) {
-  for (size_t i = 0; i < MEMBERS; i++) {
+  for (size_t i = 0; i < NODES; i++) {
     gr_node_stop(cluster->witnesses[i].node);
     cluster->witnesses[i].node = NULL;
     free(cluster->witnesses[i].records);
@@ -210,6 +318,52 @@ bool await_deliveries(struct witness *witness, size_t count) {
   for (gr_time end = gr_posix_now() + PATIENCE_NS; gr_posix_now() < end; sleep_ms(1))
     if (deliveries(witness) >= count) return true;
   return false;
+}
+
+/* Asks again and again under the lock; false after 60 s. */
+static bool await(struct witness *witness,
+                  bool (*holds)(const struct witness *witness, size_t value),
+                  size_t value) {
+  for (gr_time end = gr_posix_now() + PATIENCE_NS; gr_posix_now() < end; sleep_ms(1)) {
+    pthread_mutex_lock(&witness->mutex);
+    bool is_so = holds(witness, value);
+    pthread_mutex_unlock(&witness->mutex);
+    if (is_so) return true;
+  }
+  return false;
+}
+
+static bool is_in_state(const struct witness *witness, size_t state) {
+  return witness->state == (enum gr_member_state)state;
+}
+
+bool await_state(struct witness *witness, enum gr_member_state state) {
+  return await(witness, is_in_state, state);
+}
+
+static bool is_refused(const struct witness *witness, size_t none) {
+  (void)none;
+  return witness->state == GR_MEMBER_OFFLINE && witness->state_error != GR_OK;
+}
+
+bool await_refusal(struct witness *witness) {
+  return await(witness, is_refused, 0);
+}
+
+static bool is_in_view_of(const struct witness *witness, size_t count) {
+  return witness->view_count == count;
+}
+
+bool await_view(struct witness *witness, size_t count) {
+  return await(witness, is_in_view_of, count);
+}
+
+static bool has_failed(const struct witness *witness, size_t count) {
+  return witness->failed >= count;
+}
+
+bool await_failed(struct witness *witness, size_t count) {
+  return await(witness, has_failed, count);
 }
 
 bool await_halt(struct witness *witness) {
