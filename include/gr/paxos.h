@@ -214,6 +214,7 @@ GR_API bool gr_paxos_image(gr_paxos *paxos, gr_seqno seqno, gr_slice *image);
  *
  * GR_OK             it is a member, and catches up
  * GR_ERR_INVALID    an argument is NULL, or it is in a group
+ * GR_ERR_BUSY       it is just forgetting another one: again after gr_paxos_stored()
  * GR_ERR_OUTDATED   `applied` lies before the image
  * GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_PROTOCOL, GR_ERR_FOREIGN
  *                   no image, or of another group; nothing changed
@@ -224,7 +225,13 @@ GR_API int gr_paxos_install(gr_paxos *paxos, gr_slice image, gr_member_id self,
 
 /* Forgets everything: the engine is in no group, as if it had just been made without founders,
  * with a new incarnation. In durable mode storage forgets too, by gr_paxos_trim(). Halted ones
- * come back to life, unless storage failed. */
+ * come back to life, unless storage failed.
+ *
+ * GR_OK           done; while storage still writes what it was handed nothing can be installed
+ * GR_ERR_INVALID  `paxos` is NULL
+ * GR_ERR_STATE    storage has yet to give back what it keeps
+ * GR_ERR_HALTED   storage has failed
+ */
 GR_API int gr_paxos_reset(gr_paxos *paxos, gr_time now);
 
 /* This process: what the ADD that admits it must name. */

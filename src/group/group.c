@@ -475,13 +475,12 @@ int gr_group_resume(gr_group *group, gr_time now) {
   int error = gr_paxos_resume(group->paxos, now);
   if (error != GR_OK) return error;
   gr_status status = gr_members_status(group);
-  if (status.view != 0) {
-    gr_members_enter(group);
-    group->name = status.self;
-    group->name_due = true;
-  } else {
-    gr_joining_begin(group);
-  }
+  group->name = status.self;
+  group->name_due = true;
+  if (status.view != 0) gr_members_enter(group);
+  if (status.view != 0 && !gr_members_seated(group)) /* it had gone before it stopped */
+    gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+  if (gr_members_status(group).view == 0) gr_joining_begin(group);
   return GR_OK;
 }
 

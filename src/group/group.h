@@ -228,6 +228,8 @@ void gr_members_heard(struct gr_group *group, gr_member_id from);
 void gr_members_step(struct gr_group *group, enum gr_state_cause cause, int error);
 /* This member alone, or with these attributes, as the host is told. */
 gr_status gr_members_status(const struct gr_group *group);
+/* This member has a seat in its view. */
+bool gr_members_seated(const struct gr_group *group);
 bool gr_is_voter(const struct gr_group *group);
 /* The furthest that any member is known to be. */
 gr_slot gr_members_target(const struct gr_group *group);

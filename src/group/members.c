@@ -122,12 +122,14 @@ void gr_members_begin(struct gr_group *group) {
   tell_view(group, GR_VIEW_FOUNDED, 0);
 }
 
-static bool is_seated(const struct gr_group *group) {
+bool gr_members_seated(const struct gr_group *group) {
   return gr_memberset_has(group->suspicion.members, GR_SELF_PLACE);
 }
 
 static void enter_own_state(struct gr_group *group, const gr_change *change) {
-  if (change->kind == GR_CHANGE_FORCE && !is_seated(group))
+  gr_status status = gr_members_status(group);
+  if (status.durable && !status.resumed) return; /* see gr_group_resume() */
+  if (change->kind == GR_CHANGE_FORCE && !gr_members_seated(group))
     gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
   if (change->member != gr_members_status(group).self) return;
   if (change->kind == GR_CHANGE_PROMOTE)

@@ -176,6 +176,7 @@ struct gr_paxos {
   uint8_t note[GR_NOTE_BYTES_MAX]; /* what heartbeats carry for the group */
   size_t note_bytes;
   struct gr_peer *peers; /* by index; the own place is unused */
+  bool forgetting;       /* is to begin anew, but storage still writes */
   bool met;              /* every founder knows our process, and we its */
   bool formed;           /* and that will not be forgotten: takes part */
 
@@ -486,6 +487,12 @@ void gr_candidate_advance(struct gr_paxos *p);
 void gr_view_take(struct gr_paxos *p, const struct gr_view_record *view);
 /* Stands where the state says. */
 void gr_view_take_position(struct gr_paxos *p, const struct gr_state_record *state);
+
+/* ---- install.c ---- */
+
+/* Goes on with forgetting, if that has begun and storage is done with what it was handed.
+ */
+void gr_install_forget(struct gr_paxos *p);
 
 /* ---- force.c ---- */
 

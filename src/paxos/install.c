@@ -42,6 +42,7 @@ int gr_paxos_install(gr_paxos *p, gr_slice image, gr_member_id self, gr_seqno ap
   if (!p || !image.data || self == 0 || self >= GR_MEMBER_ID_MAX) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
   if (p->roster.view != 0 || !p->storage.resumed) return GR_ERR_INVALID;
+  if (p->forgetting) return GR_ERR_BUSY;
   struct gr_state_record state;
   int error = check_image(p, image, applied, &state);
   if (error != GR_OK) return error;
@@ -59,21 +60,31 @@ int gr_paxos_install(gr_paxos *p, gr_slice image, gr_member_id self, gr_seqno ap
   return gr_halted(p) ? GR_ERR_HALTED : GR_OK;
 }
 
-int gr_paxos_reset(gr_paxos *p, gr_time now) {
-  if (!p) return GR_ERR_INVALID;
-  if (p->halt.error == GR_ERR_STORAGE) return GR_ERR_HALTED;
-  gr_latch(p, now);
+/* Nothing of what storage was handed lies in memory any more. */
+void gr_install_forget(struct gr_paxos *p) {
   struct gr_storage before = p->storage;
-  uint64_t boot = p->roster.boot;
+  uint64_t incarnation = p->roster.incarnation;
+  if (!p->forgetting || before.synced + 1 < before.next) return;
   gr_paxos_again(p);
-  if (!p->roster.durable) return GR_OK;
-  if (!before.resumed) return GR_OK; /* storage has yet to give back what it keeps */
-  p->roster.boot = boot > 0 ? boot : 1;
-  while (p->roster.incarnation == 0) p->roster.incarnation = gr_random_next(&p->random);
+  p->roster.incarnation = incarnation;
+  p->roster.boot = p->roster.durable ? GR_BOOT_FIRST : GR_BOOT_VOLATILE;
   p->storage.next = before.next;
   p->storage.synced = before.synced;
   p->storage.resumed = true;
   p->storage.outside_due = before.next > 1;
+}
+
+int gr_paxos_reset(gr_paxos *p, gr_time now) {
+  if (!p) return GR_ERR_INVALID;
+  if (p->halt.error == GR_ERR_STORAGE) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
+  gr_latch(p, now);
+  p->halt = (struct gr_halt){0};
+  gr_paxos_outside(p);
+  p->roster.incarnation = 0;
+  while (p->roster.incarnation == 0) p->roster.incarnation = gr_random_next(&p->random);
+  p->forgetting = true;
+  gr_install_forget(p);
   return GR_OK;
 }
 

@@ -48,6 +48,8 @@ void gr_proposer_begin(struct gr_paxos *p, gr_slot start) {
   p->start = start;
   p->accepted = p->proposed = start - 1;
   p->transfer_to = GR_NOBODY;
+  p->changing = 0; /* what it had under way in a former term, if anything */
+  p->wanted.kind = 0;
   p->counters.elections_won++;
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_LEADER,
                               .ballot = p->promised,

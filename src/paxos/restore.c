@@ -286,7 +286,7 @@ int gr_paxos_resume(gr_paxos *p, gr_time now) {
   gr_latch(p, now);
   gr_learner_forget(p, p->storage.restored_forgotten + 1);
   resume_storage(p);
-  p->roster.boot++;
+  p->roster.boot = p->roster.view == 0 ? GR_BOOT_FIRST : p->roster.boot + 1;
   p->heartbeat_due = p->now;
   while (p->roster.incarnation == 0) p->roster.incarnation = gr_random_next(&p->random);
   resume_lanes(p);

@@ -89,12 +89,15 @@ static void settle(struct gr_storage *storage) {
 
 int gr_paxos_stored(gr_paxos *p, gr_ticket upto) {
   if (!p) return GR_ERR_INVALID;
-  if (gr_halted(p)) return GR_ERR_HALTED;
-  if (!p->roster.durable || !p->storage.resumed) return GR_ERR_STATE;
+  if (!p->roster.durable || !p->storage.resumed)
+    return gr_halted(p) ? GR_ERR_HALTED : GR_ERR_STATE;
   struct gr_storage *storage = &p->storage;
-  if (upto >= storage->next) return GR_ERR_INVALID;
-  if (upto <= storage->synced) return GR_OK;
-  storage->synced = upto;
+  if (upto >= storage->next) return gr_halted(p) ? GR_ERR_HALTED : GR_ERR_INVALID;
+  bool news = storage->synced < upto;
+  if (news) storage->synced = upto; /* also of one that has halted: it may begin anew */
+  if (gr_halted(p)) return GR_ERR_HALTED;
+  if (p->roster.view == 0) gr_install_forget(p);
+  if (!news || p->roster.view == 0) return GR_OK;
   settle(storage);
   if (storage->formed_ticket <= upto) {
     storage->formed_ticket = GR_TICKET_NONE;
