@@ -108,7 +108,7 @@ static bool broadcast(struct member *member, size_t size) {
   FUZZ_CHECK((error == GR_ERR_TOO_LARGE) == (size > MESSAGE_BYTES_MAX),
              "exactly what is larger than the limit is too large");
   FUZZ_CHECK(error == GR_OK || error == GR_ERR_FULL || error == GR_ERR_TOO_LARGE ||
-                 (error == GR_ERR_STATE && member->fresh),
+                 error == GR_ERR_NO_QUORUM || (error == GR_ERR_STATE && member->fresh),
              "a member that is well refuses only what is too much");
   if (error != GR_OK) return false;
   FUZZ_CHECK(number == before + 1, "own messages are counted");

@@ -11,6 +11,8 @@
 /* Pieces of memory at most: two for each member, and another options' sizes. */
 #define PIECES_MAX 16
 #define UNWRITTEN 0xa5
+/* Longer than any run: nobody is expelled for its silence. */
+#define NEVER_SUSPECT_NS (3600 * 1000 * MS)
 
 static const gr_member_id founders[MEMBERS] = {1, 2, 3};
 
@@ -28,6 +30,8 @@ gr_options member_options(gr_member_id id, uint64_t seed, uint64_t slots_in_flig
                       .cache_bytes_max = 1072 * UINT64_C(1024),
                       .log_slots_max = 4096,
                       .members_max = MEMBERS + 1,
+                      .suspect_floor_ns = NEVER_SUSPECT_NS,
+                      .suspect_ceiling_ns = NEVER_SUSPECT_NS,
                       .slots_in_flight_max = slots_in_flight_max};
 }
 
