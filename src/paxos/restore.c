@@ -79,9 +79,10 @@ static int restore_batch(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
   enum gr_keep kept = keep(p, lane, &batch);
   if (kept == GR_KEEP_NO_ROOM)
     return batch.seq == lane->held + 1 ? GR_ERR_NO_MEMORY : GR_OK;
-  if (gr_ring_has(&lane->ring, batch.seq))
-    gr_lane_place(lane, batch.seq)->ticket = ticket;
+  /* Of a run that was given once more a crash may have left the beginning only: the first
+   * record of a batch, which stands in order with those around it, is the one that counts. */
   if (kept == GR_KEEP_REPEAT) return GR_OK;
+  gr_lane_place(lane, batch.seq)->ticket = ticket;
   uint64_t held = lane->held;
   if (!gr_lane_advance(lane, &p->limits)) return GR_ERR_MALFORMED;
   if (lane->stored < lane->held) lane->stored = lane->held;
@@ -207,6 +208,8 @@ static bool log_complete(const struct gr_paxos *p) {
     if (gr_slot_at(&p->log, slot)->slot != slot) return false;
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (p->lanes[i].held < p->lanes[i].ordered) return false;
+  /* Marks are given behind the values, and those behind their batches. */
+  if (p->delivered < p->chosen) return false;
   /* Nothing of a boot is sent, or comes back, before the boot is durable. */
   const struct gr_lane *own = &p->lanes[p->self];
   return own->boot <= p->roster.boot || (p->roster.boot == 0 && own->held == 0);
