@@ -278,11 +278,21 @@ static void act_on_membership(gr_group *group) {
   gr_admission_act(group);
 }
 
-/* Whom the others keep nothing for any more begins anew, as somebody else. */
+/* Whom the others keep nothing for any more, or who is not whom they know, begins anew as
+ * somebody else. */
 static bool survives(gr_group *group) {
   int error = gr_paxos_halt_reason(group->paxos, NULL);
-  if (error != GR_ERR_BEHIND || !group->host.link) return error == GR_OK;
-  gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
+  if (error == GR_OK || !group->host.link) return error == GR_OK;
+  bool forming = gr_members_status(group).role == GR_ROLE_FORMING;
+  if (error == GR_ERR_BEHIND) {
+    gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
+  } else if (error == GR_ERR_REPLACED && forming) {
+    /* A founder that lost what it knew: the others have begun without this process. */
+    gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+    gr_joining_begin(group);
+  } else {
+    return false;
+  }
   return true;
 }
 

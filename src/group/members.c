@@ -145,6 +145,7 @@ void gr_members_changed(struct gr_group *group, const gr_change *change) {
   if (change->kind == GR_CHANGE_ADD) reason = GR_VIEW_JOINED;
   if (change->kind == GR_CHANGE_PROMOTE) reason = GR_VIEW_ONLINE;
   if (change->kind == GR_CHANGE_FORCE) reason = GR_VIEW_FORCED;
+  group->view_due = false;
   gr_members_enter(group);
   tell_view(group, reason, change->kind == GR_CHANGE_FORCE ? 0 : change->member);
   if (change->kind == GR_CHANGE_ADD) gr_admission_entered(group, change);

@@ -98,6 +98,7 @@ struct gr_peer {
   uint64_t incarnation; /* which process of it we know; 0: none yet */
   uint64_t boot;        /* which start of it, as far as we have heard */
   bool confirmed;       /* that process knows us */
+  bool formed;          /* and has met all, as it last said */
   gr_time
       refuses_since; /* since when it says to know another process of ours; 0: not so */
 

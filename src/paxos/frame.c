@@ -243,8 +243,8 @@ static bool cut_decode(struct gr_reader *reader, const struct gr_roster *roster,
 
 void gr_heartbeat_encode(struct gr_writer *writer, const struct gr_roster *roster,
                          const struct gr_heartbeat *heartbeat) {
-  gr_write_u8(writer,
-              (uint8_t)((heartbeat->leads ? 1 : 0) | (heartbeat->formed ? 2 : 0)));
+  gr_write_u8(writer, (uint8_t)((heartbeat->leads ? 1 : 0) | (heartbeat->formed ? 2 : 0) |
+                                (heartbeat->founding ? 4 : 0)));
   gr_ballot_encode(writer, heartbeat->promised);
   gr_write_u64(writer, heartbeat->accepted);
   gr_write_u64(writer, heartbeat->chosen);
@@ -293,7 +293,8 @@ bool gr_heartbeat_decode(struct gr_reader *reader, const struct gr_roster *roste
   uint8_t flags = gr_read_u8(reader);
   heartbeat->leads = (flags & 1) != 0;
   heartbeat->formed = (flags & 2) != 0;
-  if (flags > 3 || !gr_ballot_or_none_decode(reader, &heartbeat->promised) ||
+  heartbeat->founding = (flags & 4) != 0;
+  if (flags > 7 || !gr_ballot_or_none_decode(reader, &heartbeat->promised) ||
       !gr_count_decode(reader, &heartbeat->accepted) ||
       !gr_count_decode(reader, &heartbeat->chosen) ||
       !gr_count_decode(reader, &heartbeat->delivered) ||

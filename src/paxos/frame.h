@@ -68,8 +68,9 @@ struct gr_frame_header {
 };
 
 struct gr_heartbeat {
-  bool leads;  /* the sender leads in `promised` */
-  bool formed; /* the sender has met all founders, and knows no others any more */
+  bool leads;    /* the sender leads in `promised` */
+  bool formed;   /* the sender has met all founders, and knows no others any more */
+  bool founding; /* the note is the sender's profile, for who has not met it yet */
   gr_ballot promised;
   gr_slot accepted; /* accepted up to here in `promised` */
   gr_slot chosen;

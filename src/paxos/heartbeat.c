@@ -36,10 +36,11 @@ void gr_heartbeat_fill(const struct gr_paxos *p, uint32_t to,
   heartbeat->echo = peer->stamp;
   heartbeat->echo_age = peer->stamp == 0 ? 0 : p->now - peer->stamp_since;
   const struct gr_seat_kept *seat = gr_view_own_seat(p);
-  if (p->met)
-    heartbeat->note = (gr_slice){p->note, p->note_bytes};
-  else
+  heartbeat->founding = p->roster.view == 1 && seat && !(p->met && peer->formed);
+  if (heartbeat->founding)
     heartbeat->note = (gr_slice){seat->profile, seat->profile_bytes};
+  else
+    heartbeat->note = (gr_slice){p->note, p->note_bytes};
   heartbeat->named = gr_memberset_first(p->roster.count);
   for (uint32_t i = 0; i < p->roster.count; i++) {
     heartbeat->incarnations[i] =
@@ -235,7 +236,8 @@ int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
   struct gr_peer *peer = &p->peers[from];
   if (!p->met) {
     if (heartbeat->note.size > GR_PROFILE_BYTES_MAX) return GR_ERR_MALFORMED;
-    if (!heartbeat->formed) take_note(p, peer, heartbeat->note);
+    if (heartbeat->founding) take_note(p, peer, heartbeat->note);
+    peer->formed = heartbeat->formed;
     meet(p, from, header->incarnation, heartbeat);
   }
   if (peer->incarnation != header->incarnation || header->boot < peer->boot)
@@ -253,7 +255,8 @@ int gr_heartbeat_receive(struct gr_paxos *p, uint32_t from,
   if (!peer->confirmed) return GR_ERR_STALE;
   if (peer->view < header->view) peer->view = header->view;
   if (peer->awaited) arrived(p, peer);
-  take_note(p, peer, heartbeat->note);
+  peer->formed = heartbeat->formed;
+  if (!heartbeat->founding) take_note(p, peer, heartbeat->note);
   take_boots(p, heartbeat);
   take_marks(p, from, heartbeat);
   if (heartbeat->leads && heartbeat->promised.member == peer->id &&
