@@ -491,3 +491,78 @@ Test(paxos_views, a_change_that_a_majority_accepted_is_completed) {
     close_all();
   }
 }
+
+/* ---- going on by force ---- */
+
+static int force(struct engine *engine, const gr_member_id *named, size_t count) {
+  return gr_paxos_force(engine->paxos, named, count, all.now);
+}
+
+/* A majority is lost for good: those who are left are a group again, of another life. */
+Test(paxos_views, who_is_left_goes_on_by_force) {
+  for (int durable = 0; durable < 2; durable++) {
+    open_led(5, durable == 1);
+    chat(1);
+    for (uint32_t i = 2; i < 5; i++) at(i)->down = true;
+    cr_assert_eq(engine_broadcast(at(0), 10, 2), GR_OK);
+    cr_assert(!engines_run(&all, engines_never, 0, SECOND), "two of five");
+    const gr_member_id left[] = {10, 20};
+    cr_assert_eq(force(at(1), left, 2), GR_OK);
+    cr_assert(engines_run(&all, engines_in_view, 2, 10 * SECOND));
+    for (uint32_t i = 0; i < 2; i++) {
+      check_seats(at(i), "10 20 ");
+      cr_assert_eq(engine_status(at(i)).epoch, 2);
+    }
+    chat(3);
+    cr_assert_eq(at(0)->seqno, 5 + 1 + 2, "what nobody had ordered is ordered now");
+    /* Those given up are of another life, and can change nothing here. */
+    for (uint32_t i = 2; i < 5; i++) at(i)->down = false;
+    engines_run(&all, engines_never, 0, 5 * SECOND);
+    for (uint32_t i = 0; i < 2; i++) cr_assert_eq(engine_status(at(i)).view, 2);
+    for (uint32_t i = 2; i < 5; i++) {
+      cr_assert_neq(engine_status(at(i)).epoch, 2, "engine %u", i);
+      at(i)->down = true;
+    }
+    chat(4);
+    if (durable)
+      for (uint32_t i = 0; i < 2; i++) cr_assert_eq(engine_restart(at(i)), GR_OK);
+    engines_run(&all, engines_never, 0, 2 * SECOND); /* former boots end */
+    chat(5);
+    close_all();
+  }
+}
+
+Test(paxos_views, force_is_checked) {
+  open_led(3, false);
+  struct engine *joiner = engines_join(&all);
+  engine_admit(joiner);
+  const gr_member_id left[] = {10, 20, 31, 40};
+  cr_assert_eq(gr_paxos_force(NULL, left, 1, all.now), GR_ERR_INVALID);
+  cr_assert_eq(force(at(0), NULL, 1), GR_ERR_INVALID);
+  cr_assert_eq(force(at(0), left + 1, 1), GR_ERR_INVALID, "not without itself");
+  cr_assert_eq(force(at(0), left, 3), GR_ERR_INVALID, "one has no vote");
+  cr_assert_eq(force(at(0), left + 3, 1), GR_ERR_INVALID, "one is no member");
+  cr_assert_eq(force(at(0), NULL, 0), GR_OK, "nothing is under way");
+  cr_assert(engines_run(&all, engines_in_view, 2, 2 * SECOND));
+  chat(1);
+  close_all();
+}
+
+/* Both must answer; and it can be called off. */
+Test(paxos_views, force_waits_for_all_who_are_named) {
+  open_led(5, false);
+  for (uint32_t i = 2; i < 5; i++) at(i)->down = true;
+  const gr_member_id left[] = {10, 20};
+  at(1)->down = true;
+  cr_assert_eq(force(at(0), left, 2), GR_OK);
+  cr_assert(!engines_run(&all, engines_never, 0, 5 * SECOND));
+  cr_assert_eq(engine_status(at(0)).view, 1);
+  cr_assert_eq(force(at(0), NULL, 0), GR_OK);
+  at(1)->down = false;
+  cr_assert(!engines_run(&all, engines_never, 0, 5 * SECOND));
+  cr_assert_eq(engine_status(at(0)).view, 1);
+  for (uint32_t i = 2; i < 5; i++) at(i)->down = false;
+  cr_assert(engines_run(&all, engines_led, 0, 5 * SECOND));
+  chat(2);
+  close_all();
+}
