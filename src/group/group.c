@@ -119,7 +119,7 @@ static void init(gr_group *group, gr_time now) {
   gr_suspicion_begin(&group->suspicion, 10 * options->heartbeat_interval_ns);
   group->joining.applied = options->applied;
   group->joining.digest = options->applied_digest;
-  group->view_due = true;
+  group->begins = group->view_due = true;
   if (options->founder_count > 0) {
     keep_profile(group);
     gr_members_enter(group);
@@ -491,6 +491,10 @@ int gr_group_status(const gr_group *group, gr_status *status) {
   gr_status now = gr_members_status(group);
   now.state = group->state.state;
   now.quorum = group->quorum.state == GR_QUORUM_HELD;
+  if (now.view == 0) { /* what the host has, and is to come in with */
+    now.seqno = group->joining.applied;
+    now.digest = group->joining.digest;
+  }
   return gr_fill_in(status, status->size, &now, sizeof(now));
 }
 

@@ -172,7 +172,8 @@ struct gr_group {
   struct gr_state state;
   int state_error;
   bool state_due; /* the host is to be told */
-  bool view_due;  /* of the view that it begins with */
+  bool begins;    /* has yet to take part in the view that it stands in */
+  bool view_due;  /* which the host has yet to hear of */
   struct gr_awake awake;
   struct gr_suspicion suspicion;
   struct gr_quorum quorum;

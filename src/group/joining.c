@@ -121,7 +121,13 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
   if (joining->stage == GR_JOINING_NOT && answer->verdict == GR_VERDICT_GONE) {
     /* A founder that has not met the others is told in another way. */
     gr_status status = gr_members_status(group);
-    if (status.role == GR_ROLE_FORMING || group->left_until != 0) return;
+    if (group->left_until != 0) return;
+    if (status.role == GR_ROLE_FORMING) {
+      /* The others have begun without this process, or with a former one. */
+      gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+      gr_joining_begin(group);
+      return;
+    }
     /* While a majority is heard only a later life of the group overrules it (R7). */
     if (group->quorum.state == GR_QUORUM_HELD && answer->detail <= status.epoch) return;
     gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
@@ -176,10 +182,12 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   if (joining->again) gr_retry_start(&joining->retry, &settings, group->now);
 }
 
-/* Whom we do not hear may have gone on without us. */
+/* Whom we do not hear may have gone on without us; whom we have not met, begun. */
 static void ask_whether_member(struct gr_group *group) {
-  if (group->left_until != 0 || group->now < group->asked_due) return;
-  bool lost = group->quorum.state != GR_QUORUM_HELD;
+  if (group->left_until != 0 || group->now < group->asked_due || !group->host.link)
+    return;
+  bool forming = gr_members_status(group).role == GR_ROLE_FORMING;
+  bool lost = forming || group->quorum.state != GR_QUORUM_HELD;
   group->asked_due = group->now + patience(group);
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     if (group->links[i].member && (lost || group->links[i].suspected))

@@ -115,11 +115,12 @@ static void tell_view(struct gr_group *group, enum gr_view_reason reason,
 }
 
 void gr_members_begin(struct gr_group *group) {
-  group->view_due = false;
+  group->begins = false;
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     gr_detector_begin(&group->links[i].detector, group->now);
   gr_members_enter(group);
-  tell_view(group, GR_VIEW_FOUNDED, 0);
+  if (group->view_due) tell_view(group, GR_VIEW_FOUNDED, 0);
+  group->view_due = false;
 }
 
 bool gr_members_seated(const struct gr_group *group) {

@@ -134,7 +134,7 @@ static int install(struct gr_group *group, gr_slice image, gr_seqno applied,
   if (error == GR_OK || error == GR_ERR_HALTED) {
     joining->stage = GR_JOINING_NOT;
     joining->donor = 0;
-    if (error == GR_OK) group->view_due = true;
+    if (error == GR_OK) group->begins = group->view_due = true;
     return error;
   }
   joining->donor_due = group->now; /* another donor's may do */
