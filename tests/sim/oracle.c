@@ -261,7 +261,10 @@ static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
     sim_oracle_told_settled(oracle, member, status->settled);
   else if (oracle->delivered[member] < status->delivered)
     oracle->delivered[member] = status->delivered;
-  if (status->log_first <= oracle->witnesses[member].status.log_first) return;
+  const struct sim_witness *witness = &oracle->witnesses[member];
+  gr_slot before = witness->status.log_first;
+  /* What was before a joiner came it never had. */
+  if (status->log_first <= before || (witness->joined && before == 0)) return;
   const struct sim_view *view = sim_oracle_view_of(oracle, status->view);
   if (!view) view = sim_oracle_view_now(oracle);
   uint32_t count = 0;

@@ -61,7 +61,9 @@ void sim_oracle_speaks(struct sim_oracle *oracle, uint32_t member) {
 void sim_oracle_told(struct sim_oracle *oracle, uint32_t member, gr_ballot promised,
                      gr_slot accepted) {
   struct sim_told *told = &oracle->told[member];
-  if (sim_ballot_compare(promised, told->promised) > 0) told->promised = promised;
+  /* To have entered a view is no promise: it may be entered again. */
+  if (promised.round > 0 && sim_ballot_compare(promised, told->promised) > 0)
+    told->promised = promised;
   if (accepted <= oracle->chosen) return;
   if (accepted > accepted_in(oracle, member, promised))
     sim_oracle_fail(oracle, "A5",

@@ -155,6 +155,14 @@ static bool is_beginning(const gr_view *view) {
 /* In order with the messages. What a host had before is not delivered again. */
 static void check_place(struct sim_oracle *oracle, uint32_t member, const gr_view *view) {
   struct sim_witness *witness = &oracle->witnesses[member];
+  if (is_beginning(view)) {
+    if (view->number < witness->view)
+      sim_oracle_fail(oracle, "A6", "member %u begins with view %llu after view %llu",
+                      member + 1, (unsigned long long)view->number,
+                      (unsigned long long)witness->view);
+    witness->view = view->number;
+    return;
+  }
   bool replay = witness->seqno == witness->applied && view->seqno <= witness->seqno;
   if (view->seqno != witness->seqno && !replay)
     sim_oracle_fail(

@@ -350,8 +350,7 @@ void sim_servers_start(struct simulation *sim, uint32_t index) {
   struct sim_data data = data_at_start(sim, index);
   if (process->group) sim_process_crash(sim, index, false);
   /* A founder that was one once, and has no storage, is none any more. */
-  if (process->generation > 0 && !sim->config.durable)
-    sim->outlasting[index].founder = false;
+  if (!sim->config.durable) sim->outlasting[index].founder = false;
   sim_process_start_with(sim, index, process->generation + 1, data);
 }
 
