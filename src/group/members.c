@@ -236,7 +236,8 @@ static void take_note(struct gr_group *group, struct gr_link *link) {
       suspected |= gr_memberset_one(gr_link_place(group, suspect));
     if (note.suspects[i] == self) suspected |= gr_memberset_one(GR_SELF_PLACE);
   }
-  gr_suspicion_report(&group->suspicion, gr_link_place(group, link), suspected, came);
+  gr_suspicion_report(&group->suspicion, gr_link_place(group, link), suspected,
+                      group->now);
   if (link->healthy && !note.healthy) link->unhealthy_since = group->now;
   link->healthy = note.healthy;
   link->note = note;
@@ -275,7 +276,8 @@ gr_slot gr_members_target(const struct gr_group *group) {
 /* A voter that was away serves again when it follows somebody, and has what the others
  * have. */
 static void poll_caught_up(struct gr_group *group) {
-  if (group->state.state != GR_MEMBER_RECOVERING || !gr_is_voter(group)) return;
+  if (group->state.state != GR_MEMBER_RECOVERING || group->state_due) return;
+  if (!gr_is_voter(group)) return;
   gr_status status = gr_members_status(group);
   if (status.leader == 0 || group->quorum.state != GR_QUORUM_HELD) return;
   if (status.delivered + group->options.online_lag_max >= gr_members_target(group))
