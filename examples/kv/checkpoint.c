@@ -4,19 +4,19 @@
  */
 #include "checkpoint.h"
 
+#include "child.h"
 #include "log.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+/* What a child writes, until it is whole. */
+#define UNFINISHED_FILE "snapshot.tmp"
 
 /* After a snapshot that failed, for want of room for example. */
 #define RETRY_MS 60000
@@ -59,6 +59,7 @@ bool kv_checkpoint_open(struct kv_checkpoint *checkpoint,
                         const struct kv_options *options, struct kv_store *store,
                         char *error_text, size_t error_text_size) {
   *checkpoint = (struct kv_checkpoint){.options = options};
+  pthread_mutex_init(&checkpoint->lock, NULL);
   checkpoint->directory = open_directory(options->data_path);
   if (checkpoint->directory < 0)
     return refuse(options->data_path, strerror(errno), error_text, error_text_size);
@@ -75,27 +76,24 @@ bool kv_checkpoint_open(struct kv_checkpoint *checkpoint,
   }
   kv_log(GR_LOG_INFO, "%s holds %zu keys as of message %llu", path, kv_store_count(store),
          (unsigned long long)checkpoint->latest.seqno);
-  /* Without its log a member is another one. A group of such members would count its
-   * messages anew, and take the first ones for those that the snapshot holds. */
-  if (!is_without_files(options->data_log_path)) return true;
-  return refuse(path, "there is a snapshot, but the log that belongs to it is gone",
-                error_text, error_text_size);
+  /* Without its log a member is another one: it can only come in anew, with this as the
+   * state that it begins with. */
+  checkpoint->is_orphan = is_without_files(options->data_log_path);
+  return true;
 }
 
 /* ---- writing ---- */
 
-/* In the child. Its parent has threads, and any of them may hold any lock at this moment:
- * only system calls here and in kv_snapshot_write(). It keeps nothing open but the
- * directory: neither sockets, whose other ends would not see them closed, nor the log,
- * which a next process must be able to lock. It does not outlive its parent, whose
- * successor writes the same files. */
-static void write_in_child(const struct kv_checkpoint *checkpoint, pid_t parent,
-                           const struct kv_store *store, gr_seqno seqno) {
-  const int kept = STDERR_FILENO + 1;
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(ESRCH);
-  if (dup2(checkpoint->directory, kept) < 0) _exit(errno);
-  if (close_range(kept + 1, UINT_MAX, 0) != 0) _exit(errno);
-  _exit(kv_snapshot_write(kept, store, &checkpoint->options->group, seqno));
+struct work {
+  const struct kv_store *store;
+  const gr_uuid *group;
+  const struct kv_snapshot *snapshot;
+};
+
+static int write_in_child(const void *context, int directory) {
+  const struct work *work = context;
+  return kv_snapshot_write_file(directory, UNFINISHED_FILE, work->store, work->group,
+                                work->snapshot);
 }
 
 static void fail(struct kv_checkpoint *checkpoint, gr_seqno seqno, int error,
@@ -107,45 +105,55 @@ static void fail(struct kv_checkpoint *checkpoint, gr_seqno seqno, int error,
 }
 
 static void begin(struct kv_checkpoint *checkpoint, const struct kv_store *store,
-                  gr_seqno applied, uint64_t log_bytes, uint64_t now_ms) {
-  pid_t self = getpid();
-  pid_t child = fork();
-  if (child == 0) write_in_child(checkpoint, self, store, applied);
+                  const struct kv_snapshot *now, uint64_t log_bytes, uint64_t now_ms) {
+  struct work work = {store, &checkpoint->options->group, now};
+  pid_t child = kv_child_begin(write_in_child, &work, checkpoint->directory);
   if (child < 0) {
-    fail(checkpoint, applied, errno, now_ms);
+    fail(checkpoint, now->seqno, errno, now_ms);
     return;
   }
   checkpoint->child = child;
-  checkpoint->child_seqno = applied;
+  checkpoint->child_snapshot = *now;
   checkpoint->child_log_bytes = log_bytes;
 }
 
+/* Makes the finished file the snapshot, unless another member's comes in its place. 0, or
+ * the errno. */
+static int publish(struct kv_checkpoint *checkpoint) {
+  pthread_mutex_lock(&checkpoint->lock);
+  int error = ECANCELED;
+  if (checkpoint->replacing == 0)
+    error = kv_snapshot_publish(checkpoint->directory, UNFINISHED_FILE);
+  pthread_mutex_unlock(&checkpoint->lock);
+  return error;
+}
+
 static void succeed(struct kv_checkpoint *checkpoint, struct kv_group *group,
-                    gr_seqno seqno, uint64_t log_bytes) {
+                    const struct kv_snapshot *snapshot, uint64_t log_bytes) {
   struct stat facts;
   if (fstatat(checkpoint->directory, KV_SNAPSHOT_FILE, &facts, 0) != 0) facts.st_size = 0;
-  checkpoint->latest =
-      (struct kv_snapshot){.seqno = seqno, .bytes = (uint64_t)facts.st_size};
+  checkpoint->latest = *snapshot;
+  checkpoint->latest.bytes = (uint64_t)facts.st_size;
   checkpoint->latest_log_bytes = log_bytes;
   checkpoint->error = 0;
   checkpoint->count++;
   kv_log(GR_LOG_INFO, "a snapshot of %llu bytes holds all up to message %llu",
-         (unsigned long long)checkpoint->latest.bytes, (unsigned long long)seqno);
-  kv_group_checkpoint(group, seqno);
+         (unsigned long long)checkpoint->latest.bytes,
+         (unsigned long long)snapshot->seqno);
+  kv_group_checkpoint(group, snapshot->seqno);
 }
 
 /* Looks whether the child is done. */
 static void reap(struct kv_checkpoint *checkpoint, struct kv_group *group,
                  uint64_t now_ms) {
-  int status = 0;
-  pid_t ended = waitpid(checkpoint->child, &status, WNOHANG);
-  if (ended == 0) return;
+  int error = 0;
+  if (!kv_child_has_ended(checkpoint->child, &error)) return;
   checkpoint->child = 0;
-  int error = ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+  if (error == 0) error = publish(checkpoint);
   if (error == 0)
-    succeed(checkpoint, group, checkpoint->child_seqno, checkpoint->child_log_bytes);
-  else
-    fail(checkpoint, checkpoint->child_seqno, error, now_ms);
+    succeed(checkpoint, group, &checkpoint->child_snapshot, checkpoint->child_log_bytes);
+  else if (error != ECANCELED)
+    fail(checkpoint, checkpoint->child_snapshot.seqno, error, now_ms);
 }
 
 static bool is_due(const struct kv_checkpoint *checkpoint, uint64_t log_bytes,
@@ -157,42 +165,69 @@ static bool is_due(const struct kv_checkpoint *checkpoint, uint64_t log_bytes,
 }
 
 void kv_checkpoint_tend(struct kv_checkpoint *checkpoint, struct kv_group *group,
-                        const struct kv_store *store, gr_seqno applied, uint64_t now_ms) {
+                        const struct kv_store *store, const struct kv_snapshot *now,
+                        uint64_t now_ms) {
   if (checkpoint->child != 0) reap(checkpoint, group, now_ms);
   gr_node_storage figures;
-  if (checkpoint->child != 0 || applied == checkpoint->latest.seqno ||
+  if (checkpoint->child != 0 || now->seqno == checkpoint->latest.seqno ||
       !kv_group_storage(group, &figures))
     return;
   uint64_t log_bytes = figures.restored_bytes + figures.bytes;
   if (is_due(checkpoint, log_bytes, now_ms))
-    begin(checkpoint, store, applied, log_bytes, now_ms);
+    begin(checkpoint, store, now, log_bytes, now_ms);
+}
+
+/* ---- another member's ---- */
+
+static void end_child(struct kv_checkpoint *checkpoint) {
+  if (checkpoint->child == 0) return;
+  kv_child_kill(checkpoint->child);
+  checkpoint->child = 0;
+}
+
+void kv_checkpoint_begin_replacing(struct kv_checkpoint *checkpoint) {
+  pthread_mutex_lock(&checkpoint->lock);
+  checkpoint->replacing++;
+  pthread_mutex_unlock(&checkpoint->lock);
+}
+
+bool kv_checkpoint_replace(struct kv_checkpoint *checkpoint, const char *name) {
+  int error = kv_snapshot_publish(checkpoint->directory, name);
+  errno = error;
+  return error == 0;
+}
+
+void kv_checkpoint_end_replacing(struct kv_checkpoint *checkpoint,
+                                 const struct kv_snapshot *snapshot) {
+  if (snapshot) {
+    end_child(checkpoint);
+    checkpoint->latest = *snapshot;
+  }
+  pthread_mutex_lock(&checkpoint->lock);
+  checkpoint->replacing--;
+  pthread_mutex_unlock(&checkpoint->lock);
 }
 
 /* ---- the end ---- */
 
-static void end_child(struct kv_checkpoint *checkpoint) {
-  if (checkpoint->child == 0) return;
-  kill(checkpoint->child, SIGKILL);
-  waitpid(checkpoint->child, NULL, 0);
-  checkpoint->child = 0;
-}
-
 void kv_checkpoint_finish(struct kv_checkpoint *checkpoint, struct kv_group *group,
-                          const struct kv_store *store, gr_seqno applied) {
+                          const struct kv_store *store, const struct kv_snapshot *now) {
   end_child(checkpoint);
-  if (applied == checkpoint->latest.seqno) return;
+  if (now->seqno == checkpoint->latest.seqno) return;
   /* Nobody takes what the node delivers meanwhile. */
   kv_handover_yield(kv_group_handover(group), true);
-  int error = kv_snapshot_write(checkpoint->directory, store, &checkpoint->options->group,
-                                applied);
+  int error = kv_snapshot_write_file(checkpoint->directory, UNFINISHED_FILE, store,
+                                     &checkpoint->options->group, now);
+  if (error == 0) error = publish(checkpoint);
   if (error == 0)
-    succeed(checkpoint, group, applied, checkpoint->latest_log_bytes);
-  else
-    fail(checkpoint, applied, error, 0);
+    succeed(checkpoint, group, now, checkpoint->latest_log_bytes);
+  else if (error != ECANCELED)
+    fail(checkpoint, now->seqno, error, 0);
 }
 
 void kv_checkpoint_close(struct kv_checkpoint *checkpoint) {
   end_child(checkpoint);
   if (checkpoint->directory >= 0) close(checkpoint->directory);
   checkpoint->directory = -1;
+  pthread_mutex_destroy(&checkpoint->lock);
 }

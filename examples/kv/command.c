@@ -26,6 +26,7 @@ static const struct kv_command commands[] = {
     {"FLUSHALL", -1, kv_prepare_flush, NULL, 0, 0, 0, false},
     {"FLUSHDB", -1, kv_prepare_flush, NULL, 0, 0, 0, false},
     {"INFO", -1, NULL, kv_run_info, 0, 0, 0, true},
+    {"GR", -2, NULL, kv_run_gr, 0, 0, 0, true},
     {"COMMAND", -1, NULL, kv_run_command, 0, 0, 0, true},
     {"CONFIG", -2, NULL, kv_run_config, 0, 0, 0, true},
     {"CLIENT", -2, NULL, kv_run_client, 0, 0, 0, true},

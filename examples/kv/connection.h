@@ -16,12 +16,14 @@ struct kv_connection {
   uint32_t index;      /* its place among all */
   uint32_t generation; /* how many connections had this place before */
   uint32_t next_free;
-  uint32_t events;    /* what epoll watches for it */
-  uint32_t in_flight; /* writes that are broadcast and not applied */
-  bool queued;        /* its place is on the list of those to be looked at in this turn */
-  bool ended;         /* the client sends nothing more */
-  bool blocked;       /* has a command that must wait */
-  bool closing;       /* to be closed once the replies are sent */
+  uint32_t events;      /* what epoll watches for it */
+  uint32_t in_flight;   /* writes that are broadcast and not applied */
+  uint64_t first_write; /* number of the oldest of them; 0: none */
+  uint64_t last_write;
+  bool queued;  /* its place is on the list of those to be looked at in this turn */
+  bool ended;   /* the client sends nothing more */
+  bool blocked; /* has a command that must wait */
+  bool closing; /* to be closed once the replies are sent */
   uint64_t unread_since_ms; /* since when the client has taken none of its replies; 0:
                                took all */
   struct kv_buffer input;

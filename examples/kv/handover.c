@@ -16,13 +16,6 @@
  */
 #define PUBLISH_BYTES ((size_t)1024 * 1024)
 
-/* What precedes the bytes of a message in a batch. */
-struct head {
-  uint64_t seqno;
-  uint64_t tag;
-  uint64_t size;
-};
-
 struct kv_handover {
   struct kv_buffer adding; /* the node's thread's own */
   int event_fd;
@@ -53,8 +46,18 @@ struct kv_handover *kv_handover_new(size_t bytes_max) {
   return handover;
 }
 
+/* Stores that nobody took. */
+static void free_stores(const struct kv_buffer *batch) {
+  size_t at = 0;
+  struct kv_handover_record record;
+  while (kv_handover_next(batch, &at, &record))
+    if (record.kind == KV_RECORD_RESTORED) kv_store_free(record.store);
+}
+
 void kv_handover_free(struct kv_handover *handover) {
   if (!handover) return;
+  free_stores(&handover->adding);
+  free_stores(&handover->published);
   pthread_cond_destroy(&handover->room);
   pthread_mutex_destroy(&handover->lock);
   kv_buffer_release(&handover->adding);
@@ -75,12 +78,20 @@ static void wake(struct kv_handover *handover) {
 
 bool kv_handover_add(struct kv_handover *handover, const gr_delivery *delivery,
                      uint64_t tag) {
-  struct head head = {.seqno = delivery->seqno, .tag = tag, .size = delivery->bytes};
+  struct kv_handover_record head = {.kind = KV_RECORD_MESSAGE,
+                                    .seqno = delivery->seqno,
+                                    .tag = tag,
+                                    .size = delivery->bytes};
   kv_buffer_append(&handover->adding, &head, sizeof(head));
   for (size_t i = 0; i < delivery->part_count; i++)
     kv_buffer_append(&handover->adding, delivery->parts[i].data, delivery->parts[i].size);
   if (handover->adding.failed) return false;
   return handover->adding.size < PUBLISH_BYTES || kv_handover_publish(handover);
+}
+
+bool kv_handover_note(struct kv_handover *handover,
+                      const struct kv_handover_record *record) {
+  return kv_buffer_append(&handover->adding, record, sizeof(*record));
 }
 
 bool kv_handover_publish(struct kv_handover *handover) {
@@ -145,14 +156,10 @@ void kv_handover_take(struct kv_handover *handover, struct kv_buffer *batch,
 bool kv_handover_next(const struct kv_buffer *batch, size_t *at,
                       struct kv_handover_record *record) {
   if (*at == batch->size) return false;
-  struct head head;
   const uint8_t *bytes = kv_buffer_data(batch) + *at;
-  memcpy(&head, bytes, sizeof(head));
-  *record = (struct kv_handover_record){.seqno = head.seqno,
-                                        .tag = head.tag,
-                                        .bytes = bytes + sizeof(head),
-                                        .size = (size_t)head.size};
-  *at += sizeof(head) + (size_t)head.size;
+  memcpy(record, bytes, sizeof(*record)); /* it may lie at any address */
+  if (record->kind == KV_RECORD_MESSAGE) record->bytes = bytes + sizeof(*record);
+  *at += sizeof(*record) + record->size;
   return true;
 }
 
@@ -160,5 +167,12 @@ void kv_handover_yield(struct kv_handover *handover, bool yield) {
   pthread_mutex_lock(&handover->lock);
   handover->yielding = yield;
   pthread_cond_signal(&handover->room);
+  pthread_mutex_unlock(&handover->lock);
+}
+
+void kv_handover_reopen(struct kv_handover *handover) {
+  pthread_mutex_lock(&handover->lock);
+  handover->state = (struct kv_handover_state){0};
+  handover->yielding = false;
   pthread_mutex_unlock(&handover->lock);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ordered messages on their way from the node's thread, which delivers them, to the
- * client thread, which owns the store and applies them. The node's thread copies
- * deliveries into a buffer of its own and publishes it once a turn; the client thread
- * takes all that was published at once. So the lock is taken per batch, and the store
- * needs none.
+ * Ordered messages, and what else happens to this member at some place of their order, on
+ * their way from the node's thread, which delivers them, to the client thread, which owns
+ * the store and applies them. The node's thread copies deliveries into a buffer of its
+ * own and publishes it once a turn; the client thread takes all that was published at
+ * once. So the lock is taken per batch, and the store needs none.
  *
  * What is published and not taken is bounded: beyond that the node's thread waits, and
  * the member with it. It does not wait while the client thread itself waits for an answer
@@ -14,6 +14,7 @@
 #define KV_HANDOVER_H
 
 #include "buffer.h"
+#include "store.h"
 
 #include <gr/posix.h>
 
@@ -30,10 +31,28 @@ struct kv_handover_state {
 
 struct kv_handover;
 
-/* One message of a batch. */
+enum kv_handover_kind {
+  KV_RECORD_MESSAGE = 1, /* seqno, tag, bytes */
+  KV_RECORD_FAILED = 2,  /* tag, error: this own message is not delivered here */
+  KV_RECORD_STATE = 3,   /* state, error: this member's */
+  KV_RECORD_HISTORY = 4, /* seqno, digest: of the group's messages up to here */
+  KV_RECORD_SNAPSHOT =
+      5, /* place, seqno, digest: one is asked for, of the store as of here */
+  KV_RECORD_RESTORED =
+      6 /* store, seqno, digest, snapshot_bytes: in place of the store and all before */
+};
+
+/* One thing of a batch. What its kind does not name is 0. */
 struct kv_handover_record {
+  enum kv_handover_kind kind;
+  int error;
+  enum gr_member_state state;
+  uint32_t place;
   gr_seqno seqno;
   uint64_t tag; /* 0: another member's */
+  uint64_t digest;
+  struct kv_store *store;
+  uint64_t snapshot_bytes;
   const uint8_t *bytes;
   size_t size;
 };
@@ -49,6 +68,11 @@ int kv_handover_event_fd(const struct kv_handover *handover);
  */
 bool kv_handover_add(struct kv_handover *handover, const gr_delivery *delivery,
                      uint64_t tag);
+
+/* On the node's thread: adds a record of another kind, which has no bytes. False: out of
+ * memory. */
+bool kv_handover_note(struct kv_handover *handover,
+                      const struct kv_handover_record *record);
 
 /* On the node's thread: publishes what was added. False: out of memory. */
 bool kv_handover_publish(struct kv_handover *handover);
@@ -72,5 +96,8 @@ bool kv_handover_next(const struct kv_buffer *batch, size_t *at,
 
 /* On the client thread: while `yield` holds, the node's thread does not wait. */
 void kv_handover_yield(struct kv_handover *handover, bool yield);
+
+/* On the client thread, while there is no node: forgets that it halted. */
+void kv_handover_reopen(struct kv_handover *handover);
 
 #endif

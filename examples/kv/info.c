@@ -4,6 +4,7 @@
  * for scripts.
  */
 #include "commands.h"
+#include "identity.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,32 +52,21 @@ static void clients(const struct kv_service *service, struct kv_buffer *text) {
   line(text, "total_writes_broadcast:%llu", (number)service->writes);
 }
 
-static void format_uuid(const gr_uuid *uuid, char text[37]) {
-  static const char digits[] = "0123456789abcdef";
-  size_t at = 0;
-  for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
-    text[at++] = digits[uuid->bytes[i] >> 4];
-    text[at++] = digits[uuid->bytes[i] & 15];
-  }
-  text[at] = '\0';
-}
-
 static void group(const struct kv_service *service, struct kv_buffer *text) {
-  char group_id[37];
-  format_uuid(&service->options->group, group_id);
+  char group_id[KV_UUID_TEXT_BYTES];
+  kv_uuid_format(&service->options->group, group_id);
   line(text, "# Group");
   line(text, "group_id:%s", group_id);
-  line(text, "member_id:%llu", (number)service->options->id);
   line(text, "seqno:%llu", (number)service->applied);
   line(text, "digest:%016llx", (number)kv_store_digest(service->store));
   line(text, "undecodable_messages:%llu", (number)service->undecodable);
   struct kv_group_facts facts;
-  if (!service->inspect(service->inspect_context, &facts)) {
+  if (!service->inspect(service->group_context, &facts)) {
     line(text, "role:%s", service->loading ? "loading" : "halted");
     return;
   }
   const gr_status *status = &facts.status;
+  line(text, "member_id:%llu", (number)status->self);
   size_t reachable = 0;
   for (size_t i = 0; i < facts.member_count; i++) reachable += facts.members[i].reachable;
   line(text, "role:%s", gr_role_name(status->role));
@@ -102,10 +92,25 @@ static void group(const struct kv_service *service, struct kv_buffer *text) {
   }
 }
 
+static void membership(const struct kv_service *service, struct kv_buffer *text) {
+  line(text, "# Membership");
+  line(text, "state:%s", gr_member_state_name(service->state));
+  line(text, "state_error:%s",
+       service->state_error == GR_OK ? "" : gr_error_name(service->state_error));
+  struct kv_group_facts facts;
+  if (!service->inspect(service->group_context, &facts)) return;
+  line(text, "view:%llu", (number)facts.status.view);
+  line(text, "quorum:%d", facts.status.quorum);
+  for (size_t i = 0; i < facts.member_count; i++)
+    line(text, "state%llu:%s", (number)facts.members[i].id,
+         kv_member_state_text(&facts.members[i]));
+  kv_write_recovery(&facts, text);
+}
+
 /* What the log has been through; nothing before it is restored. */
 static void storage(const struct kv_service *service, struct kv_buffer *text) {
   struct kv_group_facts facts;
-  if (!service->inspect(service->inspect_context, &facts)) return;
+  if (!service->inspect(service->group_context, &facts)) return;
   const gr_node_storage *storage = &facts.storage;
   uint64_t syncs = storage->syncs ? storage->syncs : 1;
   line(text, "boot:%llu", (number)facts.status.boot);
@@ -148,11 +153,9 @@ void kv_run_info(struct kv_session *session, const struct kv_request *request,
   static const struct {
     const char *name;
     void (*write)(const struct kv_service *service, struct kv_buffer *text);
-  } sections[] = {{"SERVER", server},
-                  {"CLIENTS", clients},
-                  {"GROUP", group},
-                  {"DURABLE", durable},
-                  {"KEYSPACE", keyspace}};
+  } sections[] = {{"SERVER", server},   {"CLIENTS", clients},
+                  {"GROUP", group},     {"MEMBERSHIP", membership},
+                  {"DURABLE", durable}, {"KEYSPACE", keyspace}};
   struct kv_buffer text = kv_buffer_of(reply->limit);
   for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
     bool wanted = request->count == 1;

@@ -15,12 +15,16 @@
 
 static struct {
   int fd;
-  gr_member_id member;
+  _Atomic gr_member_id member; /* 0: it has no name yet */
   atomic_int failure;
 } journal = {.fd = STDERR_FILENO};
 
+void kv_log_name(gr_member_id member) {
+  atomic_store(&journal.member, member);
+}
+
 bool kv_log_open(const char *path, gr_member_id member) {
-  journal.member = member;
+  kv_log_name(member);
   if (!path) return true;
   journal.fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   return journal.fd >= 0;
@@ -52,7 +56,8 @@ void kv_log(enum gr_log_level level, const char *format, ...) {
   size_t size = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &calendar);
   size += (size_t)snprintf(line + size, sizeof(line) - size,
                            ".%03ldZ member %llu %s: ", now.tv_nsec / 1000000,
-                           (unsigned long long)journal.member, level_name(level));
+                           (unsigned long long)atomic_load(&journal.member),
+                           level_name(level));
   va_list values;
   va_start(values, format);
   int text = vsnprintf(line + size, sizeof(line) - size - 1, format, values);

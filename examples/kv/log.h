@@ -12,6 +12,9 @@
  */
 bool kv_log_open(const char *path, gr_member_id member);
 
+/* Lines name this member from now on. From any thread. */
+void kv_log_name(gr_member_id member);
+
 /* Writes one line: time, member, level, text. */
 void kv_log(enum gr_log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

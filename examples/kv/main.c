@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * gr-kv: a replicated key-value server. Starts what the other files are about, in the
- * order in which a failure costs least: a volatile member that has met the group cannot
- * come back, so everything that may be refused comes before.
+ * order in which a failure costs least: a volatile member that has met the group can only
+ * come back as a new one, so everything that may be refused comes before.
  */
 #include "clients.h"
 #include "log.h"
@@ -53,13 +53,16 @@ static int signals_as_descriptor(void) {
   return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static int serve(const struct kv_options *options, struct kv_store *store,
+static int serve(const struct kv_options *options, struct kv_store **store,
                  struct kv_checkpoint *checkpoint, int signal_fd) {
   char text[TEXT_MAX];
   int listen_fd = kv_clients_listen(options, text, sizeof(text));
   if (listen_fd < 0) return refused(text);
-  gr_seqno applied = checkpoint ? checkpoint->latest.seqno : 0;
-  struct kv_group *group = kv_group_start(options, applied, text, sizeof(text));
+  struct kv_snapshot state = {0};
+  if (checkpoint) state = checkpoint->latest;
+  struct kv_group *group =
+      kv_group_start(options, checkpoint, &state, checkpoint && checkpoint->is_orphan,
+                     text, sizeof(text));
   if (!group) {
     close(listen_fd);
     return refused(text);
@@ -79,7 +82,7 @@ static int load_and_serve(const struct kv_options *options, int signal_fd) {
   if (durable && !kv_checkpoint_open(&checkpoint, options, store, text, sizeof(text)))
     status = refused(text);
   else
-    status = serve(options, store, durable ? &checkpoint : NULL, signal_fd);
+    status = serve(options, &store, durable ? &checkpoint : NULL, signal_fd);
   if (durable) kv_checkpoint_close(&checkpoint);
   kv_store_free(store);
   return status;

@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include "identity.h"
 #include "text.h"
 
 #include <errno.h>
@@ -15,12 +16,19 @@
 static const char help_text[] =
     "gr-kv: a replicated key-value server for clients of the Redis protocol (RESP2).\n"
     "\n"
-    "  gr-kv --id N --group UUID --member ID=HOST:PORT ... --port PORT [options]\n"
+    "  gr-kv --group UUID --port PORT --id N --member ID=HOST:PORT ... [options]\n"
+    "  gr-kv --group UUID --port PORT --join HOST:PORT,... --listen HOST:PORT [options]\n"
     "\n"
-    "  --id N                      this member; one of those named by --member\n"
     "  --group UUID                the group's name, the same at all members\n"
-    "  --member ID=HOST:PORT       a member and where members reach it; once for each\n"
     "  --port PORT                 where clients connect\n"
+    "  --id N                      this founder; one of those named by --member\n"
+    "  --member ID=HOST:PORT       a founder and where members reach it; once for each\n"
+    "  --join HOST:PORT,...        come into a group that is there: some of its members\n"
+    "  --listen HOST:PORT          where members connect (a founder's own address)\n"
+    "  --advertise HOST:PORT       where they are told to, if that is another address\n"
+    "  --uuid UUID                 this server's name over all of its lives (kept in "
+    "--data)\n"
+    "  --weight N                  0 to 100: who is preferred as primary (0)\n"
     "  --bind ADDRESS              the address that clients connect to (127.0.0.1)\n"
     "  --log FILE                  add log lines to FILE (standard error)\n"
     "  --max-clients N             connections at once, 1 to 65536 (4096)\n"
@@ -31,6 +39,14 @@ static const char help_text[] =
     "  --election-timeout-ms N     silence of the leader that starts an election (300)\n"
     "  --heartbeat-interval-ms N   (100, or a third of the election timeout if that is "
     "less)\n"
+    "  --suspect-floor-ms N        silence after which a member may be suspected (500)\n"
+    "  --suspect-ceiling-ms N      and is, at the latest (5000)\n"
+    "  --expel-timeout-ms N        how long it may stay so before it is removed (5000)\n"
+    "  --unreachable-timeout-ms N  how long writes wait for a majority (30000)\n"
+    "  --join-timeout-ms N         how long joining may take to be answered (60000)\n"
+    "  --rejoin-interval-ms N      before a removed member joins again; doubles (1000)\n"
+    "  --members-max N             most members at a time; equal at all members (9)\n"
+    "  --snapshot-rate N           bytes a second that it gives to joiners (no limit)\n"
     "  --data DIR                  keep the state in DIR, made if it is not there, and "
     "come "
     "back\n"
@@ -68,6 +84,19 @@ enum {
   CHECKPOINT_BYTES,
   CACHE_BYTES,
   LOG_SLOTS,
+  JOIN,
+  LISTEN,
+  ADVERTISE,
+  OWN_UUID,
+  WEIGHT,
+  SUSPECT_FLOOR,
+  SUSPECT_CEILING,
+  EXPEL,
+  UNREACHABLE,
+  JOIN_TIMEOUT,
+  REJOIN_INTERVAL,
+  MEMBERS_MAX,
+  SNAPSHOT_RATE,
   HELP,
   VERSION
 };
@@ -90,6 +119,19 @@ static const struct option long_options[] = {
     {"checkpoint-bytes", required_argument, NULL, CHECKPOINT_BYTES},
     {"cache-bytes", required_argument, NULL, CACHE_BYTES},
     {"log-slots", required_argument, NULL, LOG_SLOTS},
+    {"join", required_argument, NULL, JOIN},
+    {"listen", required_argument, NULL, LISTEN},
+    {"advertise", required_argument, NULL, ADVERTISE},
+    {"uuid", required_argument, NULL, OWN_UUID},
+    {"weight", required_argument, NULL, WEIGHT},
+    {"suspect-floor-ms", required_argument, NULL, SUSPECT_FLOOR},
+    {"suspect-ceiling-ms", required_argument, NULL, SUSPECT_CEILING},
+    {"expel-timeout-ms", required_argument, NULL, EXPEL},
+    {"unreachable-timeout-ms", required_argument, NULL, UNREACHABLE},
+    {"join-timeout-ms", required_argument, NULL, JOIN_TIMEOUT},
+    {"rejoin-interval-ms", required_argument, NULL, REJOIN_INTERVAL},
+    {"members-max", required_argument, NULL, MEMBERS_MAX},
+    {"snapshot-rate", required_argument, NULL, SNAPSHOT_RATE},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {NULL, 0, NULL, 0}};
@@ -118,27 +160,23 @@ static bool read_number(const char *name, const char *text, uint64_t low, uint64
   return true;
 }
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+static bool read_uuid(const char *name, const char *text, gr_uuid *uuid) {
+  return kv_uuid_parse(text, uuid) ||
+         bad("--%s '%s' is not a UUID such as 6c0f5a3e-6d9e-4f53-9a5e-3f1f5b6a7c8d", name,
+             text);
 }
 
-static bool read_uuid(const char *text, gr_uuid *uuid) {
-  static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-  size_t digits = 0;
-  bool sound = strlen(text) == sizeof(shape) - 1;
-  for (size_t i = 0; sound && i < sizeof(shape) - 1; i++) {
-    int digit = hex_digit(text[i]);
-    sound = shape[i] == '-' ? text[i] == '-' : digit >= 0;
-    if (!sound || shape[i] == '-') continue;
-    uint8_t *byte = &uuid->bytes[digits++ / 2];
-    *byte = (uint8_t)(*byte << 4 | digit);
+/* "HOST:PORT,HOST:PORT"; whether the addresses can be parsed is the library's to say. */
+static bool read_seeds(struct kv_options *options, const char *text) {
+  for (const char *at = text;; at++) {
+    size_t size = strcspn(at, ",");
+    if (size == 0) return bad("--join '%s' is not HOST:PORT,HOST:PORT,...", text);
+    if (options->seed_count == GR_SEEDS_MAX)
+      return bad("--join names more than %d", GR_SEEDS_MAX);
+    options->seeds[options->seed_count++] = (gr_slice){at, size};
+    at += size;
+    if (*at == '\0') return true;
   }
-  return sound || bad("--group '%s' is not a UUID such as "
-                      "6c0f5a3e-6d9e-4f53-9a5e-3f1f5b6a7c8d",
-                      text);
 }
 
 /* "ID=HOST:PORT"; whether the address can be parsed is the library's to say. */
@@ -170,54 +208,80 @@ static bool read_data(struct kv_options *options, const char *text) {
   return true;
 }
 
+/* Options that are a number, and where it goes. */
+static bool take_number(struct kv_options *options, int option, const char *name,
+                        const char *text) {
+  const uint64_t any = INT64_MAX;
+  const uint64_t day_ms = UINT64_C(24) * 60 * 60 * 1000;
+  const struct {
+    int option;
+    uint64_t low;
+    uint64_t high;
+    uint64_t *value;
+  } numbers[] = {{ID, 1, any, &options->id},
+                 {WEIGHT, 0, 100, &options->weight},
+                 {MESSAGE_BYTES, 1024, UINT64_C(1) << 30, &options->message_bytes_max},
+                 {OUTPUT_BYTES, 1024, UINT64_C(1) << 40, &options->output_bytes_max},
+                 {OUTPUT_TIMEOUT, 1, day_ms, &options->output_timeout_ms},
+                 {ELECTION, 1, day_ms, &options->election_timeout_ms},
+                 {HEARTBEAT, 1, day_ms, &options->heartbeat_interval_ms},
+                 {SEGMENT_BYTES, 1, any, &options->segment_bytes},
+                 {CHECKPOINT_BYTES, 1, any, &options->checkpoint_bytes},
+                 {CACHE_BYTES, 1, any, &options->cache_bytes_max},
+                 {LOG_SLOTS, 1, any, &options->log_slots_max},
+                 {SUSPECT_FLOOR, 1, day_ms, &options->suspect_floor_ms},
+                 {SUSPECT_CEILING, 1, day_ms, &options->suspect_ceiling_ms},
+                 {EXPEL, 1, day_ms, &options->expel_timeout_ms},
+                 {UNREACHABLE, 1, day_ms, &options->unreachable_timeout_ms},
+                 {JOIN_TIMEOUT, 1, day_ms, &options->join_timeout_ms},
+                 {REJOIN_INTERVAL, 1, day_ms, &options->rejoin_interval_ms},
+                 {MEMBERS_MAX, 1, GR_MEMBERS_MAX, &options->members_max},
+                 {SNAPSHOT_RATE, 1, any, &options->snapshot_bytes_per_s}};
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+    if (numbers[i].option == option)
+      return read_number(name, text, numbers[i].low, numbers[i].high, numbers[i].value);
+  return false;
+}
+
+static bool take_text(const char **value, const char *text) {
+  *value = text;
+  return true;
+}
+
 /* Takes one option of the command line. */
 static bool take(struct kv_options *options, int option, const char *name,
                  const char *text) {
   uint64_t number = 0;
-  const uint64_t day_ms = UINT64_C(24) * 60 * 60 * 1000;
   switch (option) {
-  case ID:
-    return read_number(name, text, 1, INT64_MAX, &options->id);
   case GROUP:
-    return read_uuid(text, &options->group);
+    return read_uuid(name, text, &options->group);
+  case OWN_UUID:
+    options->has_uuid = true;
+    return read_uuid(name, text, &options->uuid);
   case MEMBER:
     return read_member(options, text);
+  case JOIN:
+    return read_seeds(options, text);
   case PORT:
     if (!read_number(name, text, 1, UINT16_MAX, &number)) return false;
     options->port = (uint16_t)number;
-    return true;
-  case BIND:
-    options->bind = text;
-    return true;
-  case LOG:
-    options->log_path = text;
     return true;
   case CLIENTS:
     if (!read_number(name, text, 1, 65536, &number)) return false;
     options->clients_max = (uint32_t)number;
     return true;
-  case MESSAGE_BYTES:
-    return read_number(name, text, 1024, UINT64_C(1) << 30, &options->message_bytes_max);
-  case OUTPUT_BYTES:
-    return read_number(name, text, 1024, UINT64_C(1) << 40, &options->output_bytes_max);
-  case OUTPUT_TIMEOUT:
-    return read_number(name, text, 1, day_ms, &options->output_timeout_ms);
-  case ELECTION:
-    return read_number(name, text, 1, day_ms, &options->election_timeout_ms);
-  case HEARTBEAT:
-    return read_number(name, text, 1, day_ms, &options->heartbeat_interval_ms);
+  case BIND:
+    return take_text(&options->bind, text);
+  case LISTEN:
+    return take_text(&options->listen, text);
+  case ADVERTISE:
+    return take_text(&options->advertise, text);
+  case LOG:
+    return take_text(&options->log_path, text);
   case DATA:
     return read_data(options, text);
-  case SEGMENT_BYTES:
-    return read_number(name, text, 1, INT64_MAX, &options->segment_bytes);
-  case CHECKPOINT_BYTES:
-    return read_number(name, text, 1, INT64_MAX, &options->checkpoint_bytes);
-  case CACHE_BYTES:
-    return read_number(name, text, 1, INT64_MAX, &options->cache_bytes_max);
-  case LOG_SLOTS:
-    return read_number(name, text, 1, INT64_MAX, &options->log_slots_max);
   default:
-    return false;
+    return take_number(options, option, name, text);
   }
 }
 
@@ -228,11 +292,20 @@ static enum kv_options_outcome say(const char *text) {
   return KV_OPTIONS_BAD;
 }
 
-static bool is_complete(const struct kv_options *options, uint32_t seen) {
-  if (!(seen & 1u)) return bad("--id is missing");
-  if (!(seen & 2u)) return bad("--group is missing");
-  if (!(seen & 4u)) return bad("--member is missing");
-  if (!(seen & 8u)) return bad("--port is missing");
+static bool has(uint64_t seen, int option) {
+  return (seen >> (option - ID) & 1) != 0;
+}
+
+static bool is_complete(const struct kv_options *options, uint64_t seen) {
+  if (!has(seen, GROUP)) return bad("--group is missing");
+  if (!has(seen, PORT)) return bad("--port is missing");
+  if (has(seen, JOIN)) {
+    if (has(seen, ID) || has(seen, MEMBER))
+      return bad("a founder is given by --id and --member, one that joins by --join");
+    return has(seen, LISTEN) || bad("--listen is missing: where members connect");
+  }
+  if (!has(seen, ID)) return bad("--id is missing");
+  if (!has(seen, MEMBER)) return bad("--member is missing");
   for (size_t i = 0; i < options->member_count; i++)
     if (options->members[i].id == options->id) return true;
   return bad("--id %llu is not among the --member options",
@@ -247,7 +320,7 @@ enum kv_options_outcome kv_options_parse(struct kv_options *options, int argc,
                                  .output_bytes_max = UINT64_C(64) << 20,
                                  .output_timeout_ms = 30000,
                                  .checkpoint_bytes = UINT64_C(64) << 20};
-  uint32_t seen = 0;
+  uint64_t seen = 0;
   opterr = 0;
   for (;;) {
     int index = 0;
@@ -261,7 +334,7 @@ enum kv_options_outcome kv_options_parse(struct kv_options *options, int argc,
       return KV_OPTIONS_BAD;
     }
     if (!take(options, option, long_options[index].name, optarg)) return KV_OPTIONS_BAD;
-    seen |= UINT32_C(1) << (option - ID);
+    seen |= UINT64_C(1) << (option - ID);
   }
   if (optind < argc) {
     bad("'%s' is not an option", argv[optind]);

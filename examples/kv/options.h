@@ -10,10 +10,18 @@
 #define KV_PATH_MAX 4096
 
 struct kv_options {
-  gr_member_id id;
   gr_uuid group;
-  gr_node_member members[GR_MEMBERS_MAX]; /* addresses point into argv or `names` */
+  gr_member_id id;                        /* of a founder; 0: it joins */
+  gr_node_member members[GR_MEMBERS_MAX]; /* the founders; addresses point into argv */
   size_t member_count;
+  gr_slice
+      seeds[GR_SEEDS_MAX]; /* whom it asks to join, if it does; they point into argv */
+  size_t seed_count;
+  const char *listen;    /* where members connect; NULL: a founder's own address */
+  const char *advertise; /* where they are told to; NULL: there */
+  gr_uuid uuid;          /* if has_uuid */
+  bool has_uuid;
+  uint64_t weight;
   const char *bind; /* where clients connect */
   uint16_t port;
   const char *log_path; /* NULL: standard error */
@@ -29,6 +37,16 @@ struct kv_options {
   uint64_t checkpoint_bytes; /* what the log grows by, at least, between snapshots */
   uint64_t cache_bytes_max;  /* kept for members that lag; 0: the library's default */
   uint64_t log_slots_max;    /* likewise */
+
+  /* 0: the library's default */
+  uint64_t members_max;
+  uint64_t suspect_floor_ms;
+  uint64_t suspect_ceiling_ms;
+  uint64_t expel_timeout_ms;
+  uint64_t unreachable_timeout_ms;
+  uint64_t join_timeout_ms;
+  uint64_t rejoin_interval_ms;
+  uint64_t snapshot_bytes_per_s;
 };
 
 enum kv_options_outcome {

@@ -12,9 +12,9 @@
 #include "server.h"
 
 #include "apply.h"
-#include "clients.h"
 #include "command.h"
 #include "log.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,10 +23,8 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-/* Writes of one client, and of all, that may be on their way through the group. The
- * second is a power of two. */
+/* Writes of one client that may be on their way through the group. */
 #define CLIENT_IN_FLIGHT_MAX 1024u
-#define IN_FLIGHT_MAX 65536u
 
 /* Replies are sent before a turn's end once they are so many. */
 #define SEND_BYTES ((size_t)256 * 1024)
@@ -49,11 +47,10 @@ struct server {
   struct kv_buffer batch;   /* what the group delivered */
   struct kv_buffer message; /* the one being broadcast */
 
-  /* The clients of the writes in flight, in the order of broadcast: a ring. A write's tag
-   * is its number, counted from 1. */
-  struct kv_client_ref *waiting;
-  uint64_t broadcast; /* number of the last write broadcast */
-  uint64_t answered;  /* number of the last write applied */
+  struct kv_waiting waiting; /* a write's tag is its number in there */
+  uint64_t history;          /* the group's digest of what the store holds, */
+  gr_seqno history_seqno;    /* if that is as of the last message in it */
+  char refusal[160];         /* why writes are not taken now */
 
   bool group_full; /* in this turn a write found no room */
   bool stopping;
@@ -82,35 +79,34 @@ static bool inspect(void *context, struct kv_group_facts *facts) {
          kv_group_inspect(server->group, facts);
 }
 
+static int order(void *context, enum kv_order order, const gr_member_id *members,
+                 size_t count) {
+  struct server *server = context;
+  if (server->state.halted) return GR_ERR_HALTED;
+  if (server->service.loading) return GR_ERR_STATE;
+  return kv_group_order(server->group, order, members, count);
+}
+
+/* What the store holds, and what led to it; false while that is not known. */
+static bool now_held(const struct server *server, struct kv_snapshot *held) {
+  *held =
+      (struct kv_snapshot){.seqno = server->service.applied, .history = server->history};
+  return server->history_seqno == server->service.applied;
+}
+
 /* ---- applying ---- */
 
-static struct kv_client_ref *waiting_at(struct server *server, uint64_t number) {
-  return &server->waiting[number & (IN_FLIGHT_MAX - 1)];
-}
-
-/* The connection that waits for the next of this member's own writes; NULL if it is gone.
- */
-static struct kv_connection *next_waiting(struct server *server) {
-  struct kv_client_ref *ref = waiting_at(server, ++server->answered);
-  struct kv_connection *connection = kv_clients_find(&server->clients, *ref);
-  if (!connection) return NULL;
-  connection->in_flight--;
-  kv_clients_queue(&server->clients, connection);
-  return connection;
-}
-
-static void apply_record(struct server *server, const struct kv_handover_record *record) {
+static void apply_message(struct server *server,
+                          const struct kv_handover_record *record) {
   struct kv_service *service = &server->service;
-  struct kv_buffer *reply = NULL;
-  if (record->tag != 0) {
-    if (record->tag != server->answered + 1) {
-      fail(server, "the group", "own writes came back in another order");
-      return;
-    }
-    struct kv_connection *connection = next_waiting(server);
-    if (connection) reply = &connection->output;
-    service->commands += reply != NULL;
+  struct kv_connection *connection = NULL;
+  if (record->tag != 0 &&
+      !kv_waiting_deliver(&server->waiting, record->tag, &connection)) {
+    fail(server, "the group", "own writes came back in another order");
+    return;
   }
+  struct kv_buffer *reply = connection ? &connection->output : NULL;
+  service->commands += reply != NULL;
   struct kv_message message;
   if (!kv_message_decode(record->bytes, record->size, &message)) {
     if (service->undecodable++ == 0)
@@ -122,31 +118,128 @@ static void apply_record(struct server *server, const struct kv_handover_record 
     fail(server, "the store", "out of memory");
   }
   service->applied = record->seqno;
+  if (record->tag != 0) kv_waiting_answered(&server->waiting, record->tag, connection);
 }
 
-/* Nothing in flight will be applied here. */
-static void fail_waiting(struct server *server) {
-  while (server->answered < server->broadcast) {
-    struct kv_connection *connection = next_waiting(server);
-    if (connection)
-      kv_reply_error(&connection->output,
-                     "ERR halted: %s (this write may have taken effect)",
-                     server->state.text);
+static const char *failure_text(int error) {
+  switch (error) {
+  case GR_ERR_NO_QUORUM:
+    return KV_NO_QUORUM_TEXT;
+  case GR_ERR_NOT_ONLINE:
+    return KV_NOT_ONLINE_TEXT;
+  default:
+    return "NOTONLINE this member is not one of the group any more, and this write may "
+           "have taken effect or not: see GR MEMBERS";
+  }
+}
+
+/* True if whoever is in this state for this reason may come back by itself. */
+static bool is_refusal_for_good(int error) {
+  return error == GR_ERR_WRONG_GROUP || error == GR_ERR_VERSION_TOO_LOW ||
+         error == GR_ERR_GROUP_IS_FULL || error == GR_ERR_LIMITS_DIFFER ||
+         error == GR_ERR_NOT_AUTHORIZED || error == GR_ERR_UUID_PRESENT ||
+         error == GR_ERR_DIVERGED || error == GR_ERR_TIMEOUT;
+}
+
+static void enter_state(struct server *server, const struct kv_handover_record *record) {
+  struct kv_service *service = &server->service;
+  bool lacks_majority = record->error == GR_ERR_NO_QUORUM;
+  service->state = record->state;
+  service->state_error = record->error;
+  if (record->state == GR_MEMBER_ONLINE) {
+    service->has_state = service->was_online = true;
+  } else if (record->state == GR_MEMBER_OFFLINE ||
+             (record->state == GR_MEMBER_ERROR && !lacks_majority)) {
+    service->has_state = false;
+    if (!service->was_online && is_refusal_for_good(record->error))
+      fail(server, "the group does not let this member in", gr_error_text(record->error));
+  }
+  if (record->state == GR_MEMBER_ERROR && lacks_majority)
+    kv_waiting_fail_all(&server->waiting,
+                        "NOQUORUM a majority of the members cannot be reached, and this "
+                        "write may take effect once it can: see GR MEMBERS");
+}
+
+static void replace_store(struct server *server,
+                          const struct kv_handover_record *record) {
+  struct kv_service *service = &server->service;
+  struct kv_snapshot held = {.seqno = record->seqno,
+                             .history = record->digest,
+                             .bytes = record->snapshot_bytes};
+  kv_store_free(service->store);
+  service->store = record->store;
+  service->applied = server->history_seqno = record->seqno;
+  server->history = record->digest;
+  if (server->checkpoint) kv_checkpoint_end_replacing(server->checkpoint, &held);
+  kv_log(GR_LOG_INFO, "the store is another member's as of message %llu: %zu keys",
+         (unsigned long long)record->seqno, kv_store_count(service->store));
+}
+
+static void give_snapshot(struct server *server,
+                          const struct kv_handover_record *record) {
+  struct kv_snapshot held = {.seqno = record->seqno, .history = record->digest};
+  kv_donor_begin(kv_group_donor(server->group), record->place, server->service.store,
+                 &held);
+}
+
+static void take_record(struct server *server, const struct kv_handover_record *record) {
+  switch (record->kind) {
+  case KV_RECORD_MESSAGE:
+    apply_message(server, record);
+    break;
+  case KV_RECORD_FAILED:
+    kv_waiting_fail(&server->waiting, record->tag, failure_text(record->error));
+    break;
+  case KV_RECORD_STATE:
+    enter_state(server, record);
+    break;
+  case KV_RECORD_HISTORY:
+    server->history_seqno = record->seqno;
+    server->history = record->digest;
+    break;
+  case KV_RECORD_SNAPSHOT:
+    give_snapshot(server, record);
+    break;
+  case KV_RECORD_RESTORED:
+    replace_store(server, record);
+    break;
   }
 }
 
 /* The store is the group's, as of some moment not long ago: clients may see it. */
 static void end_loading(struct server *server) {
   server->service.loading = false;
+  server->service.has_state = server->service.applied > 0;
   kv_log(GR_LOG_INFO, "restored up to message %llu",
          (unsigned long long)server->service.applied);
 }
 
+/* A member whose former process took part, and that lost what that one knew, is refused
+ * as itself. It comes in again as a new one. */
+static bool rejoin(struct server *server) {
+  char text[512];
+  struct kv_snapshot held;
+  if (server->state.error != GR_ERR_REPLACED || !kv_group_can_rejoin(server->group) ||
+      !now_held(server, &held))
+    return false;
+  kv_log(GR_LOG_WARNING, "%s; it joins as a new member", server->state.text);
+  kv_waiting_fail_all(&server->waiting, KV_NOT_ONLINE_TEXT);
+  server->state = (struct kv_handover_state){0};
+  server->service.loading = server->checkpoint != NULL;
+  if (kv_group_rejoin(server->group, &held, text, sizeof(text))) return true;
+  server->state.halted = true;
+  server->state.error = GR_ERR_SYSTEM;
+  snprintf(server->state.text, sizeof(server->state.text), "%s", text);
+  return false;
+}
+
 static void halt(struct server *server) {
+  if (rejoin(server)) return;
   char name[64];
   snprintf(name, sizeof(name), "halted, %s", gr_error_name(server->state.error));
   fail(server, name, server->state.text);
-  fail_waiting(server);
+  kv_waiting_fail_all(&server->waiting,
+                      "ERR halted: see the log (this write may have taken effect)");
   /* Those that wait for room get their error too. */
   for (uint32_t i = 0; i < server->clients.capacity; i++)
     if (server->clients.connections[i].fd >= 0)
@@ -158,7 +251,7 @@ static void take_batch(struct server *server) {
   size_t at = 0;
   struct kv_handover_record record;
   while (server->status == 0 && kv_handover_next(&server->batch, &at, &record))
-    apply_record(server, &record);
+    take_record(server, &record);
   kv_buffer_consume(&server->batch, server->batch.size);
   if (server->service.loading && server->state.restored) end_loading(server);
   if (server->state.halted) halt(server);
@@ -170,16 +263,15 @@ static void take_batch(struct server *server) {
 static bool submit(struct server *server, struct kv_connection *connection,
                    const struct kv_message *message, const struct kv_request *request) {
   if (connection->in_flight == CLIENT_IN_FLIGHT_MAX) return false;
-  if (server->broadcast - server->answered == IN_FLIGHT_MAX) server->group_full = true;
+  if (kv_waiting_is_full(&server->waiting)) server->group_full = true;
   if (server->group_full) return false;
   kv_buffer_clear(&server->message);
   int result = GR_ERR_TOO_LARGE;
   if (kv_message_encode(message, request, &server->message))
     result = kv_group_broadcast(server->group, kv_buffer_data(&server->message),
-                                server->message.size, server->broadcast + 1);
+                                server->message.size, server->waiting.broadcast + 1);
   if (result == GR_OK) {
-    *waiting_at(server, ++server->broadcast) = kv_clients_ref(connection);
-    connection->in_flight++;
+    kv_waiting_add(&server->waiting, connection);
     server->service.writes++;
     return true;
   }
@@ -193,6 +285,22 @@ static bool submit(struct server *server, struct kv_connection *connection,
   return true;
 }
 
+/* Why the command cannot be carried out in this member's state; NULL if it can. */
+static const char *refusal(struct server *server, const struct kv_command *command) {
+  const struct kv_service *service = &server->service;
+  if (command->while_loading) return NULL;
+  if (server->state.halted && (command->prepare || service->loading)) {
+    snprintf(server->refusal, sizeof(server->refusal), "ERR halted: %.120s",
+             server->state.text);
+    return server->refusal;
+  }
+  if (service->loading) return "LOADING gr-kv is delivering what its log holds";
+  if (!service->has_state) return KV_NOT_ONLINE_TEXT;
+  if (!command->prepare || service->state == GR_MEMBER_ONLINE) return NULL;
+  return service->state_error == GR_ERR_NO_QUORUM ? KV_NO_QUORUM_TEXT
+                                                  : KV_NOT_ONLINE_TEXT;
+}
+
 /* Carries out the command that the parser holds. False: it must wait. */
 static bool execute(struct server *server, struct kv_connection *connection) {
   struct kv_request request =
@@ -203,19 +311,14 @@ static bool execute(struct server *server, struct kv_connection *connection) {
   struct kv_session *session = &connection->session;
   session->now_ms = server->now_ms;
   const struct kv_command *command = kv_command_find(&request, reply);
-  if (command && server->service.loading && !command->while_loading) {
-    if (server->state.halted)
-      kv_reply_error(reply, "ERR halted: %s", server->state.text);
-    else
-      kv_reply_error(reply, "LOADING gr-kv is delivering what its log holds");
-    return true;
+  const char *text = command ? refusal(server, command) : NULL;
+  if (text) {
+    kv_reply_error(reply, "%s", text);
+    return reply != NULL;
   }
   struct kv_message message;
-  if (command && command->prepare &&
-      command->prepare(session, &request, &message, reply)) {
-    if (!server->state.halted) return submit(server, connection, &message, &request);
-    kv_reply_error(reply, "ERR halted: %s", server->state.text);
-  }
+  if (command && command->prepare && command->prepare(session, &request, &message, reply))
+    return submit(server, connection, &message, &request);
   if (!reply) return false;
   if (command && command->run) command->run(session, &request, reply);
   server->service.commands++;
@@ -327,10 +430,13 @@ static bool is_time(uint64_t now_ms, uint64_t *latest_ms, uint64_t interval_ms) 
 }
 
 static void tend_checkpoint(struct server *server) {
-  if (!server->checkpoint || server->service.loading || server->stopping) return;
+  struct kv_snapshot held;
+  if (!server->checkpoint || server->service.loading || server->stopping ||
+      !now_held(server, &held))
+    return;
   if (is_time(server->now_ms, &server->tended_ms, TEND_MS))
-    kv_checkpoint_tend(server->checkpoint, server->group, server->service.store,
-                       server->service.applied, server->now_ms);
+    kv_checkpoint_tend(server->checkpoint, server->group, server->service.store, &held,
+                       server->now_ms);
 }
 
 /* What is checked by the clock, once in a while. */
@@ -381,18 +487,19 @@ static bool start(struct server *server, const struct kv_options *options, int l
   server->service.options = options;
   server->service.started = gr_posix_now();
   server->service.inspect = inspect;
-  server->service.inspect_context = server;
-  server->waiting = calloc(IN_FLIGHT_MAX, sizeof(*server->waiting));
+  server->service.order = order;
+  server->service.group_context = server;
   int handover_fd = kv_handover_event_fd(kv_group_handover(server->group));
-  bool ready = kv_clients_init(&server->clients, &server->service, listen_fd) &&
+  bool ready = kv_waiting_init(&server->waiting, &server->clients) &&
+               kv_clients_init(&server->clients, &server->service, listen_fd) &&
                kv_clients_watch(&server->clients, handover_fd, KV_EVENT_HANDOVER) &&
                kv_clients_watch(&server->clients, signal_fd, KV_EVENT_SIGNAL);
-  if (ready && server->waiting) return true;
+  if (ready) return true;
   fail(server, "cannot start", strerror(errno));
   return false;
 }
 
-int kv_server_run(const struct kv_options *options, struct kv_store *store,
+int kv_server_run(const struct kv_options *options, struct kv_store **store,
                   struct kv_checkpoint *checkpoint, struct kv_group *group, int listen_fd,
                   int signal_fd) {
   struct server server = {.group = group,
@@ -400,20 +507,26 @@ int kv_server_run(const struct kv_options *options, struct kv_store *store,
                           .batch = kv_buffer_of(SIZE_MAX),
                           .message = kv_buffer_of((size_t)options->message_bytes_max),
                           .now_ms = wall_clock_ms()};
-  server.service.store = store;
+  server.service.store = *store;
   server.service.checkpoint = checkpoint;
   server.service.loading = checkpoint != NULL;
-  server.service.applied = checkpoint ? checkpoint->latest.seqno : 0;
+  if (checkpoint) {
+    server.service.applied = server.history_seqno = checkpoint->latest.seqno;
+    server.history = checkpoint->latest.history;
+  }
   if (start(&server, options, listen_fd, signal_fd)) {
     kv_log(GR_LOG_INFO, "clients connect to %s port %u", options->bind, options->port);
     while (!server.stopping) turn(&server);
     if (server.status == 0) kv_log(GR_LOG_INFO, "stopped by a signal");
   }
   kv_clients_release(&server.clients);
-  if (checkpoint && server.status == 0 && !server.service.loading)
-    kv_checkpoint_finish(checkpoint, group, store, server.service.applied);
+  struct kv_snapshot held;
+  if (checkpoint && server.status == 0 && !server.service.loading &&
+      now_held(&server, &held))
+    kv_checkpoint_finish(checkpoint, group, server.service.store, &held);
+  *store = server.service.store;
   kv_buffer_release(&server.batch);
   kv_buffer_release(&server.message);
-  free(server.waiting);
+  kv_waiting_release(&server.waiting);
   return server.status;
 }

@@ -12,7 +12,7 @@
  * NULL, until a signal arrives on `signal_fd` or the member halts. Closes `listen_fd`.
  * Returns the exit status of the process; whatever is not 0 has been said in the log, if
  * it can be written. */
-int kv_server_run(const struct kv_options *options, struct kv_store *store,
+int kv_server_run(const struct kv_options *options, struct kv_store **store,
                   struct kv_checkpoint *checkpoint, struct kv_group *group, int listen_fd,
                   int signal_fd);
 

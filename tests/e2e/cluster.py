@@ -51,6 +51,11 @@ class ServerError(Exception):
     """An error reply."""
 
 
+def is_refusal(error):
+    """True if a member says that it did not take the command, and may do so later."""
+    return str(error).startswith(("LOADING ", "NOTONLINE ", "NOQUORUM "))
+
+
 class Client:
     """A connection that speaks RESP2. Errors in replies are returned, not raised, within
     arrays; a reply that is an error is raised."""
@@ -124,20 +129,28 @@ def encode(*words):
 
 
 class Member:
-    """One gr-kv process."""
+    """One gr-kv process: a founder, or, with a `group_port`, one that joins. Its number is what
+    the tests call it; the group may know it by another one."""
 
-    def __init__(self, cluster, number, port):
+    def __init__(self, cluster, number, port, group_port=None):
         self.cluster = cluster
         self.number = number
         self.port = port
+        self.group_port = group_port
+        self.uuid = str(uuid.uuid4())
         self.process = None
         self.log_path = cluster.folder / f"member{number}.log"
         self.error_path = cluster.folder / f"member{number}.err"
         self.data_path = cluster.data_root / f"data{number}" if cluster.data_root else None
 
     def command(self, *more):
-        words = [str(self.cluster.program), "--id", str(self.number), "--port", str(self.port)]
-        words += ["--group", self.cluster.group, *self.cluster.addresses()]
+        words = [str(self.cluster.program), "--port", str(self.port)]
+        words += ["--group", self.cluster.group]
+        if self.group_port:
+            words += ["--join", self.cluster.seeds(), "--uuid", self.uuid]
+            words += ["--listen", f"127.0.0.1:{self.group_port}"]
+        else:
+            words += ["--id", str(self.number), *self.cluster.addresses()]
         if self.data_path:
             words += ["--data", str(self.data_path)]
         return [*words, "--log", str(self.log_path), *self.cluster.options, *more]
@@ -166,6 +179,24 @@ class Member:
         with Client(self.port) as client:
             return client.call(*words)
 
+    def state(self):
+        """Its own state, and a word on why: "ONLINE", "ERROR GR_ERR_NO_QUORUM"."""
+        facts = self.info()
+        return f"{facts.get('state', '')} {facts.get('state_error', '')}".strip()
+
+    def wait_until_online(self, seconds=DEADLINE_S):
+        def online():
+            if not self.is_up():
+                raise Failed(f"member {self.number} has ended: {self.error_path.read_text()}")
+            return self.state() == "ONLINE"
+
+        wait_until(online, f"member {self.number} is ONLINE", seconds)
+
+    def members(self):
+        """What it knows of the members: GR MEMBERS as a list of dictionaries."""
+        lines = [line.decode() for line in self.call("GR", "MEMBERS")]
+        return [dict(field.split("=", 1) for field in line.split()) for line in lines]
+
     def signal(self, number):
         os.kill(self.process.pid, number)
         if number == signal.SIGSTOP:  # its threads run on until the first has taken notice
@@ -188,7 +219,7 @@ class Member:
             try:
                 return self.call("SET", f"answers:{self.number}", "yes") == "OK"
             except ServerError as error:
-                if not str(error).startswith("LOADING "):
+                if not is_refusal(error):
                     raise
             except (OSError, ConnectionError):
                 pass
@@ -216,6 +247,17 @@ class Cluster:
         self.group_ports = ports[size:]
         self.members = [Member(self, i + 1, ports[i]) for i in range(size)]
 
+    def add(self):
+        """One more member, which joins once it is started."""
+        port, group_port = free_ports(2)
+        member = Member(self, len(self.members) + 1, port, group_port)
+        self.members.append(member)
+        return member
+
+    def seeds(self):
+        """Whom a joiner asks: the founders, wherever they are by now."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.group_ports)
+
     def addresses(self):
         words = []
         for i, port in enumerate(self.group_ports):
@@ -238,7 +280,7 @@ class Cluster:
     def end(self, show_logs):
         for member in self.members:
             if member.is_up():
-                member.signal(signal.SIGCONT)
+                os.kill(member.process.pid, signal.SIGCONT)
                 member.kill()
             if show_logs:
                 errors = member.error_path
@@ -271,8 +313,10 @@ class Cluster:
             for member in members:
                 if not member.is_up():
                     raise Failed(f"member {member.number} has ended: {member.error_path.read_text()}")
-            leaders = {member.info().get("leader", "0") for member in members}
-            found = [member for member in members if leaders == {str(member.number)}]
+            facts = [member.info() for member in members]
+            leaders = {fact.get("leader", "0") for fact in facts}
+            found = [member for member, fact in zip(members, facts)
+                     if leaders == {fact.get("member_id", "?")} - {"0"}]
             return found[0] if found else None
 
         return wait_until(agreed, "all members know the same leader")

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define FILE_MAX 4096
+#define UNFINISHED_FILE "snapshot.tmp"
 
 static const gr_uuid group = {
     .bytes = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
@@ -55,6 +56,14 @@ static struct kv_store *make_store(void) {
   return store;
 }
 
+/* Writes it as a member does. 0, or the errno. */
+static int write_it(const struct kv_store *store, gr_seqno seqno) {
+  struct kv_snapshot snapshot = {.seqno = seqno, .history = ~seqno};
+  int error =
+      kv_snapshot_write_file(directory, UNFINISHED_FILE, store, &group, &snapshot);
+  return error == 0 ? kv_snapshot_publish(directory, UNFINISHED_FILE) : error;
+}
+
 static enum kv_snapshot_outcome read_it(struct kv_store **store,
                                         struct kv_snapshot *snapshot, char text[256]) {
   *store = kv_store_new();
@@ -63,7 +72,7 @@ static enum kv_snapshot_outcome read_it(struct kv_store **store,
 
 Test(snapshot, what_is_written_is_read) {
   struct kv_store *store = make_store();
-  cr_assert_eq(kv_snapshot_write(directory, store, &group, 77), 0);
+  cr_assert_eq(write_it(store, 77), 0);
   struct kv_store *read;
   struct kv_snapshot snapshot;
   char text[256];
@@ -71,6 +80,7 @@ Test(snapshot, what_is_written_is_read) {
   struct stat facts;
   cr_assert_eq(stat(path, &facts), 0);
   cr_assert_eq(snapshot.seqno, 77);
+  cr_assert_eq(snapshot.history, ~UINT64_C(77));
   cr_assert_eq(snapshot.bytes, (uint64_t)facts.st_size);
   cr_assert_eq(kv_store_time(read), 1000);
   cr_assert_eq(kv_store_count(read), 5);
@@ -98,7 +108,7 @@ Test(snapshot, large_values_and_many) {
     struct kv_string bytes = {value + i, i % 5000 == 0 ? size - i : i % 100};
     cr_assert(kv_store_set(store, kv_string_of(key), bytes, KV_NEVER));
   }
-  cr_assert_eq(kv_snapshot_write(directory, store, &group, 1), 0);
+  cr_assert_eq(write_it(store, 1), 0);
   struct kv_store *read;
   struct kv_snapshot snapshot;
   char text[256];
@@ -115,12 +125,39 @@ Test(snapshot, an_empty_store_and_no_file) {
   struct kv_snapshot snapshot;
   char text[256];
   cr_assert_eq(read_it(&read, &snapshot, text), KV_SNAPSHOT_NONE);
-  cr_assert_eq(kv_snapshot_write(directory, read, &group, 5), 0);
+  cr_assert_eq(write_it(read, 5), 0);
   kv_store_free(read);
   cr_assert_eq(read_it(&read, &snapshot, text), KV_SNAPSHOT_READ, "%s", text);
   cr_assert_eq(kv_store_count(read), 0);
   cr_assert_eq(snapshot.seqno, 5);
   kv_store_free(read);
+}
+
+/* As they come from another member: in pieces of any size. */
+Test(snapshot, bytes_may_come_in_pieces) {
+  struct kv_store *store = make_store();
+  cr_assert_eq(write_it(store, 77), 0);
+  uint8_t bytes[FILE_MAX];
+  int fd = open(path, O_RDONLY);
+  ssize_t size = read(fd, bytes, sizeof(bytes));
+  close(fd);
+  cr_assert(size > 0 && size < FILE_MAX);
+  for (size_t piece = 1; piece <= (size_t)size; piece++) {
+    struct kv_store *read = kv_store_new();
+    struct kv_snapshot_parser parser;
+    kv_snapshot_parser_init(&parser, &group, read);
+    for (size_t at = 0; at < (size_t)size; at += piece) {
+      size_t left = (size_t)size - at;
+      cr_assert(kv_snapshot_parser_feed(&parser, bytes + at, left < piece ? left : piece),
+                "%s", parser.error);
+    }
+    cr_assert(kv_snapshot_parser_finish(&parser), "%s", parser.error);
+    cr_assert_eq(parser.snapshot.bytes, (uint64_t)size);
+    cr_assert_eq(kv_store_digest(read), kv_store_digest(store));
+    kv_snapshot_parser_release(&parser);
+    kv_store_free(read);
+  }
+  kv_store_free(store);
 }
 
 /* ---- damage ---- */
@@ -134,7 +171,7 @@ static size_t begin_count;
 
 static void write_whole(void) {
   struct kv_store *store = make_store();
-  cr_assert_eq(kv_snapshot_write(directory, store, &group, 77), 0);
+  cr_assert_eq(write_it(store, 77), 0);
   kv_store_free(store);
   int fd = open(path, O_RDONLY);
   ssize_t size = read(fd, whole, sizeof(whole));
@@ -143,7 +180,7 @@ static void write_whole(void) {
   whole_size = (size_t)size;
   begins[0] = 0;
   begin_count = 1;
-  for (size_t at = 72; at < whole_size;
+  for (size_t at = 80; at < whole_size;
        at += 24 + kv_number_get(whole + at, 4) + kv_number_get(whole + at + 4, 4))
     begins[begin_count++] = at;
   cr_assert_eq(begin_count, 6);
@@ -200,7 +237,7 @@ Test(snapshot, bytes_behind_the_end_are_refused) {
 }
 
 static void seal_head(uint8_t *bytes) {
-  kv_number_put(bytes + 64, kv_hash((struct kv_string){bytes, 64}, 0), 8);
+  kv_number_put(bytes + 72, kv_hash((struct kv_string){bytes, 72}, 0), 8);
 }
 
 /* What holds together byte by byte, and is not what was written. */
@@ -208,7 +245,7 @@ Test(snapshot, a_forged_head_is_refused) {
   write_whole();
   uint8_t bytes[FILE_MAX];
   memcpy(bytes, whole, whole_size);
-  kv_number_put(bytes + 8, 2, 4); /* the version */
+  kv_number_put(bytes + 8, 1, 4); /* the version */
   seal_head(bytes);
   expect_refusal(bytes, whole_size, 0);
   memcpy(bytes, whole, whole_size);
@@ -244,11 +281,11 @@ Test(snapshot, an_expired_entry_is_refused) {
 /* What cannot be written leaves the file of before, and nothing else. */
 Test(snapshot, a_failed_write_leaves_the_former) {
   struct kv_store *store = make_store();
-  cr_assert_eq(kv_snapshot_write(directory, store, &group, 77), 0);
+  cr_assert_eq(write_it(store, 77), 0);
   char unfinished[160];
   snprintf(unfinished, sizeof(unfinished), "%s/snapshot.tmp", folder);
   cr_assert_eq(mkdir(unfinished, 0700), 0);
-  cr_assert_eq(kv_snapshot_write(directory, store, &group, 78), EISDIR);
+  cr_assert_eq(write_it(store, 78), EISDIR);
   cr_assert_eq(rmdir(unfinished), 0);
   struct kv_store *read;
   struct kv_snapshot snapshot;
