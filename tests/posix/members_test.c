@@ -296,11 +296,37 @@ Test(members, a_joiner_gets_a_snapshot) {
 
 /* ---- durable ---- */
 
-Test(members, a_durable_joiner_is_stopped_and_comes_back) {
-  char root[] = "/tmp/members-test-XXXXXX";
+static char root[32];
+
+static void prepare_durable(void) {
+  prepare();
+  snprintf(root, sizeof(root), "/tmp/members-test-XXXXXX");
   cr_assert(mkdtemp(root));
   cluster.directory = root;
   cluster.segment_bytes = 1 << 20;
+}
+
+static void stop_durable(void) {
+  char command[64];
+  stop();
+  snprintf(command, sizeof(command), "rm -rf %s", root);
+  cr_assert_eq(system(command), 0);
+}
+
+TestSuite(durable_members, .init = prepare_durable, .fini = stop_durable, .timeout = 120);
+
+/* Its host has kept all that it has delivered. */
+static void start_again(size_t index) {
+  struct witness *witness = cluster.witnesses + index;
+  const size_t count = witness->count;
+  cluster_stop_one(&cluster, index);
+  witness_reset(witness, witness->seqno);
+  witness->count = count;
+  start(index);
+  await_online(index);
+}
+
+Test(durable_members, a_joiner_is_stopped_and_comes_back) {
   start_founders();
   broadcast(0, 100);
   start(3);
@@ -308,17 +334,74 @@ Test(members, a_durable_joiner_is_stopped_and_comes_back) {
   const gr_member_id id = self_of(3);
   broadcast(3, 100);
   await_same(4, 200);
-  cluster_stop_one(&cluster, 3);
-  witness_reset(cluster.witnesses + 3, cluster.witnesses[3].seqno);
-  cluster.witnesses[3].count = 200;
-  start(3);
-  await_online(3);
+  start_again(3);
   cr_assert_eq(self_of(3), id);
   broadcast(3, 100);
   await_same(4, 300);
-  cluster_stop(&cluster);
-  char command[64];
-  snprintf(command, sizeof(command), "rm -rf %s", root);
-  cr_assert_eq(system(command), 0);
-  cluster_init(&cluster, "127.0.0.1"); /* for the end of the test */
+}
+
+/* As a new member it has nothing to do with its former records. */
+Test(durable_members, one_is_removed_and_forgets_its_records) {
+  start_founders();
+  start(3);
+  await_online(3);
+  broadcast(3, 1000);
+  await_same(4, 1000);
+  const gr_member_id id = self_of(3);
+  cr_assert_eq(gr_node_remove(cluster.witnesses[0].node, id), GR_OK);
+  for (int tries = 0; tries < 60000 && self_of(3) <= id; tries++) sleep_ms(1);
+  await_online(3);
+  const gr_member_id next = self_of(3);
+  cr_assert_gt(next, id);
+  broadcast(3, 100);
+  await_same(4, 1100);
+  start_again(3);
+  cr_assert_eq(self_of(3), next);
+  broadcast(3, 100);
+  await_same(4, 1200);
+}
+
+/* Its storage says only that it is in no group: it joins, as it did before. */
+Test(durable_members, one_is_removed_and_stopped) {
+  cluster.group.rejoin_tries = GR_REJOIN_NEVER;
+  start_founders();
+  start(3);
+  await_online(3);
+  broadcast(3, 100);
+  await_same(4, 100);
+  const gr_member_id id = self_of(3);
+  cr_assert_eq(gr_node_remove(cluster.witnesses[0].node, id), GR_OK);
+  struct witness *witness = cluster.witnesses + 3;
+  cr_assert(await_state(witness, GR_MEMBER_ERROR));
+  cr_assert_eq(witness->state_error, GR_ERR_REMOVED);
+  broadcast(3, 1);
+  cr_assert(await_failed(witness, 1));
+  broadcast(0, 100);
+  start_again(3);
+  cr_assert_gt(self_of(3), id);
+  broadcast(3, 100);
+  await_same(4, 300);
+}
+
+/* All go down together, the joiner among them, and go on as they were. */
+Test(durable_members, all_come_back) {
+  start_founders();
+  start(3);
+  await_online(3);
+  broadcast(3, 100);
+  await_same(4, 100);
+  for (size_t i = 0; i < 4; i++) cluster_stop_one(&cluster, i);
+  for (size_t i = 0; i < 4; i++) {
+    struct witness *witness = cluster.witnesses + i;
+    witness_reset(witness, 100);
+    witness->count = 100;
+    start(i);
+  }
+  for (size_t i = 0; i < 4; i++) {
+    await_online(i);
+    cr_assert(await_view(cluster.witnesses + i, 4));
+  }
+  broadcast(3, 100);
+  broadcast(0, 100);
+  await_same(4, 300);
 }
