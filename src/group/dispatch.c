@@ -29,7 +29,10 @@ static void encode_position(gr_group *group, const struct gr_link *link,
 }
 
 static void encode_recover(gr_group *group, struct gr_writer *writer) {
-  struct gr_recover recover = {group->joining.applied};
+  /* With storage the log begins with the position: not behind what the host keeps. */
+  gr_seqno applied = group->joining.applied;
+  bool durable = group->options.durable;
+  struct gr_recover recover = {durable && group->kept < applied ? group->kept : applied};
   gr_recover_encode(writer, &recover);
 }
 

@@ -117,7 +117,7 @@ static void init(gr_group *group, gr_time now) {
   group->name = options->self;
   gr_awake_begin(&group->awake, now);
   gr_suspicion_begin(&group->suspicion, 10 * options->heartbeat_interval_ns);
-  group->joining.applied = options->applied;
+  group->joining.applied = group->kept = options->applied;
   group->joining.digest = options->applied_digest;
   group->begins = group->view_due = true;
   if (options->founder_count > 0) {
@@ -199,7 +199,9 @@ int gr_group_storage_failed(gr_group *group) {
 int gr_group_checkpoint(gr_group *group, gr_seqno applied) {
   if (!group) return GR_ERR_INVALID;
   if (group->quiet) return GR_ERR_REENTRANT;
-  return gr_paxos_checkpoint(group->paxos, applied);
+  int error = gr_paxos_checkpoint(group->paxos, applied);
+  if (error == GR_OK && group->kept < applied) group->kept = applied;
+  return error;
 }
 
 static void latch(gr_group *group, gr_time now) {

@@ -170,7 +170,7 @@ static int complete(struct gr_group *group) {
   end_donation(group, true);
   joining->snapshot = 0;
   if (error != GR_OK) return error;
-  joining->applied = joining->seqno;
+  joining->applied = group->kept = joining->seqno;
   joining->digest = 0; /* the donor's own */
   return install(group, (gr_slice){joining->image, joining->image_bytes}, joining->seqno,
                  0);

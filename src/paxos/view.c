@@ -202,10 +202,13 @@ static bool can_enter(const struct gr_paxos *p, const struct gr_config *config) 
          !gr_lane_tail_in_use(&p->lanes[index], p->storage.synced);
 }
 
-/* Makes room for one more at the cost of those who lag: what they lack names members that
- * are long gone. */
+/* Makes room for one more, if need be at the cost of those who lag: what they lack names
+ * members that are long gone. A replay forgets what life forgot when it came here. */
 static void make_place(struct gr_paxos *p) {
-  while (p->roster.count == p->places && gr_learner_evict(p)) gr_view_compact(p);
+  if (!p->storage.resumed) gr_learner_forget(p, p->storage.restored_forgotten + 1);
+  gr_view_compact(p);
+  while (p->storage.resumed && p->roster.count == p->places && gr_learner_evict(p))
+    gr_view_compact(p);
 }
 
 bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config) {
