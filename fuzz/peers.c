@@ -87,6 +87,7 @@ static void write_heartbeat(struct peers *peers, struct fuzz_input *input,
   uint8_t flags = fuzz_u8(input);
   heartbeat.leads = flags & 1;
   heartbeat.formed = (flags & 2) == 0;
+  heartbeat.founding = (flags & 8) != 0;
   heartbeat.accepted = near(input, status.accepted);
   heartbeat.delivered = near(input, status.delivered);
   heartbeat.chosen = near(input, heartbeat.delivered + 4);

@@ -45,6 +45,7 @@ struct body {
 static void sample_heartbeat(struct gr_writer *writer) {
   struct gr_heartbeat heartbeat = {.leads = true,
                                    .formed = true,
+                                   .founding = true,
                                    .promised = ballot_of(4),
                                    .accepted = 9,
                                    .chosen = 8,
@@ -285,7 +286,7 @@ struct spoiled {
 #define HUGE_COUNT (UINT64_MAX / 4)
 
 static const struct spoiled spoiled[] = {
-    {GR_FRAME_HEARTBEAT, 0, 1, 4, "unknown flag"},
+    {GR_FRAME_HEARTBEAT, 0, 1, 8, "unknown flag"},
     {GR_FRAME_HEARTBEAT, 1, 8, 0, "view 0"},
     {GR_FRAME_HEARTBEAT, 9, 8, 0, "round 0 of a member"},
     {GR_FRAME_HEARTBEAT, 17, 8, 0, "ballot of nobody"},

@@ -415,6 +415,7 @@ Test(paxos_view_rules, heartbeats_carry_a_note) {
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_HEARTBEAT);
   struct gr_heartbeat heartbeat;
   cr_assert(gr_heartbeat_decode(&body, &rig.roster, &heartbeat));
+  cr_assert(!heartbeat.founding);
   cr_assert_eq(heartbeat.note.size, 7);
   cr_assert_arr_eq(heartbeat.note.data, "of mine", 7);
   heartbeat = rig_beat_of(&rig);
@@ -445,10 +446,12 @@ Test(paxos_view_rules, founders_exchange_their_profiles) {
   struct gr_reader body = rig_body(&rig, 1, GR_FRAME_HEARTBEAT);
   struct gr_heartbeat heartbeat;
   cr_assert(gr_heartbeat_decode(&body, &rig.roster, &heartbeat));
+  cr_assert(heartbeat.founding);
   cr_assert_eq(heartbeat.note.size, 4);
   for (uint32_t i = 1; i <= 2; i++) {
     heartbeat = rig_beat_of(&rig);
-    heartbeat.formed = false;
+    heartbeat.founding = true;
+    heartbeat.formed = i == 1; /* it may have met all others before */
     heartbeat.note = (gr_slice){i == 1 ? "b" : "cc", i};
     cr_assert_eq(rig_beat(&rig, i, &heartbeat), GR_OK);
   }
