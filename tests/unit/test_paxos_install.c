@@ -412,6 +412,54 @@ Test(paxos_install, who_has_forgotten_its_group_comes_back_in_none) {
   close_all();
 }
 
+/* Storage may still be writing from memory: until it is done nothing new begins there. */
+Test(paxos_install, what_storage_writes_stays_until_it_is_written) {
+  struct engine *leader = open_led(3, true);
+  chat(1);
+  struct engine *gone = any_follower();
+  gone->slow = true;
+  cr_assert_eq(engine_broadcast(gone, 100, 1), GR_OK);
+  cr_assert(engines_run(&all, engines_delivered, 4, SECOND));
+  cr_assert_lt(engine_status(gone).synced, engine_status(gone).stored);
+  cr_assert_eq(gr_paxos_reset(gone->paxos, all.now), GR_OK);
+  uint64_t incarnation = gr_paxos_incarnation(gone->paxos);
+  cr_assert_eq(engine_status(gone).view, 0);
+  cr_assert_eq(engine_change(leader, GR_CHANGE_REMOVE, test_id(gone->index), NULL),
+               GR_OK);
+  cr_assert(engines_run(&all, engines_in_view, 2, SECOND));
+  cr_assert_eq(engine_change(leader, GR_CHANGE_ADD, 0, gone), GR_OK);
+  cr_assert(engines_run(&all, engines_in_view, 3, SECOND));
+  cr_assert_eq(engine_install(gone, leader, UINT64_MAX, 31), GR_ERR_BUSY);
+  gone->slow = false;
+  engine_turn(gone);
+  cr_assert_eq(gr_paxos_incarnation(gone->paxos), incarnation, "the one that was added");
+  cr_assert_eq(engine_install(gone, leader, UINT64_MAX, 31), GR_OK);
+  cr_assert(engines_run(&all, engines_in_view, 3, SECOND));
+  chat(2);
+  restart(gone);
+  chat(3);
+  close_all();
+}
+
+Test(paxos_install, who_has_halted_may_begin_anew) {
+  struct engine *leader = open_led(3, false);
+  chat(1);
+  struct engine *gone = any_follower();
+  gr_paxos_halt(gone->paxos, GR_ERR_BEHIND, "left behind");
+  cr_assert_eq(gr_paxos_poll(gone->paxos, all.now), GR_ERR_HALTED);
+  cr_assert_eq(gr_paxos_reset(gone->paxos, all.now), GR_OK);
+  cr_assert_eq(gr_paxos_halt_reason(gone->paxos, NULL), GR_OK);
+  cr_assert_eq(engine_change(leader, GR_CHANGE_REMOVE, test_id(gone->index), NULL),
+               GR_OK);
+  cr_assert(engines_run(&all, engines_in_view, 2, SECOND));
+  cr_assert_eq(engine_admit(gone), 31);
+  chat(2);
+  gr_paxos_halt(gone->paxos, GR_ERR_STORAGE, "a disk failed");
+  cr_assert_eq(gr_paxos_reset(gone->paxos, all.now), GR_ERR_HALTED,
+               "it would fail again");
+  engines_close(&all);
+}
+
 static uint32_t batches_left; /* of those that reach anybody */
 
 static bool batches_of_one(struct engines *engines, const struct engine *from,
