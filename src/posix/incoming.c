@@ -223,6 +223,14 @@ static bool answer_hello(const struct gr_node *node, const struct gr_incoming *i
          (ssize_t)sizeof(bytes);
 }
 
+/* Nobody's mistake: this process has called itself, at one of its seeds; or somebody has
+ * not heard yet that it is not the member any more that it was. */
+static bool is_common(const struct gr_node *node, const struct gr_hello *hello,
+                      enum gr_hello_verdict verdict) {
+  if (verdict == GR_HELLO_SAME_NAME) return hello->to == GR_HELLO_ANYBODY;
+  return verdict == GR_HELLO_WRONG_TARGET && hello->to == node->former;
+}
+
 static void refuse_hello(struct gr_node *node, struct gr_incoming *incoming,
                          const struct gr_hello *hello, const struct gr_hello *expected,
                          enum gr_hello_verdict verdict) {
@@ -232,8 +240,7 @@ static void refuse_hello(struct gr_node *node, struct gr_incoming *incoming,
   char line[384];
   gr_hello_explain(verdict, hello, expected, why, sizeof(why));
   snprintf(line, sizeof(line), "hello refused: %s", why);
-  const bool is_own_call = verdict == GR_HELLO_SAME_NAME && hello->to == GR_HELLO_ANYBODY;
-  if (!is_own_call) log_stranger(node, line);
+  if (!is_common(node, hello, verdict)) log_stranger(node, line);
   (void)answer_hello(node, incoming, hello, verdict);
   close_incoming(node, incoming);
 }

@@ -256,7 +256,12 @@ static void take_refusal(struct gr_node *node, struct gr_link *link,
   expected.to = reply->from;
   char why[256];
   gr_hello_explain(reply->verdict, &ours, &expected, why, sizeof(why));
-  refuse(node, link, true, why);
+  if (reply->verdict != GR_HELLO_WRONG_TARGET) {
+    refuse(node, link, true, why);
+    return;
+  }
+  link->refused_hellos++; /* said once: its server may be another member by now */
+  fail_attempt(node, link, why);
 }
 
 static void become_ready(struct gr_node *node, struct gr_link *link) {

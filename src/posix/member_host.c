@@ -67,6 +67,7 @@ static void on_renamed(void *context, gr_member_id self) {
   struct gr_node *node = context;
   if (self == node->self) return;
   fail_all(node, GR_ERR_REMOVED);
+  if (gr_hello_is_member(node->self)) node->former = node->self;
   node->self = self;
   gr_links_renew(node);
 }

@@ -158,7 +158,8 @@ struct gr_node {
   struct gr_founder founders[GR_MEMBERS_MAX];
   size_t founder_count;
 
-  gr_member_id self; /* the name by which the others know this process; 0: none yet */
+  gr_member_id self;   /* the name by which the others know this process; 0: none yet */
+  gr_member_id former; /* the member's name that it had before; 0: none */
   gr_group *group;
   struct gr_wal *wal;    /* NULL: volatile */
   bool write_due;        /* records wait for the end of the dispatch */
