@@ -40,15 +40,20 @@ static void answer_member(struct gr_group *group, gr_member_id from,
   gr_seat seats[GR_MEMBERS_MAX];
   size_t count;
   gr_paxos_view(group->paxos, seats, GR_MEMBERS_MAX, &count);
+  bool seated = false;
   for (size_t i = 0; i < count; i++)
-    if (seats[i].id == from && seats[i].incarnation == header->incarnation) return;
+    if (seats[i].id == from && seats[i].incarnation == header->incarnation) seated = true;
+  /* It stands in a view that knows nobody like us: nothing of ours reaches it. */
+  bool behind = seated && join->known < gr_members_status(group).self;
+  if (seated && !behind) return;
   if (!link) link = gr_link_open(group, from, join->attributes.address);
   if (!link) return;
   if (link->until == GR_TIME_NEVER)
     link->until = group->now + group->options.join_timeout_ns;
   link->answer_incarnation = header->incarnation;
   link->answer_group = header->group;
-  answer(link, GR_VERDICT_GONE, GR_ERR_REMOVED, gr_members_status(group).epoch);
+  answer(link, GR_VERDICT_GONE, behind ? GR_ERR_BEHIND : GR_ERR_REMOVED,
+         gr_members_status(group).epoch);
 }
 
 void gr_admission_asked(struct gr_group *group, gr_member_id from,

@@ -19,10 +19,18 @@ static struct gr_retry_settings retry_settings(const struct gr_group *group) {
                                     tries == GR_REJOIN_NEVER ? 0 : tries};
 }
 
+static gr_member_id highest_known(const struct gr_group *group) {
+  gr_seat seats[GR_MEMBERS_MAX];
+  size_t count;
+  gr_paxos_view(group->paxos, seats, GR_MEMBERS_MAX, &count);
+  return count == 0 ? 0 : seats[count - 1].id;
+}
+
 void gr_joining_fill(const struct gr_group *group, struct gr_join *join) {
   *join = (struct gr_join){.member = group->joining.stage == GR_JOINING_NOT
                                          ? gr_members_status(group).self
                                          : 0,
+                           .known = highest_known(group),
                            .limits = gr_paxos_limits(group->paxos),
                            .applied = group->joining.applied,
                            .members_max = group->options.members_max,
@@ -130,7 +138,10 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
     }
     /* While a majority is heard only a later life of the group overrules it (R7). */
     if (group->quorum.state == GR_QUORUM_HELD && answer->detail <= status.epoch) return;
-    gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
+    if (answer->error == GR_ERR_BEHIND)
+      gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
+    else
+      gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
     return;
   }
   if (joining->stage != GR_JOINING_ASKING) return;

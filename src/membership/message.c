@@ -60,6 +60,7 @@ static bool flag_decode(struct gr_reader *reader, bool *flag) {
 
 void gr_join_encode(struct gr_writer *writer, const struct gr_join *join) {
   gr_write_u64(writer, join->member);
+  gr_write_u64(writer, join->known);
   gr_write_u64(writer, join->limits);
   gr_write_u64(writer, join->applied);
   gr_write_u64(writer, join->members_max);
@@ -68,6 +69,7 @@ void gr_join_encode(struct gr_writer *writer, const struct gr_join *join) {
 
 bool gr_join_decode(struct gr_reader *reader, struct gr_join *join) {
   join->member = gr_read_u64(reader);
+  join->known = gr_read_u64(reader);
   join->limits = gr_read_u64(reader);
   join->applied = gr_read_u64(reader);
   join->members_max = gr_read_u64(reader);

@@ -229,6 +229,12 @@ static bool given_up(const struct gr_paxos *p, const struct gr_peer *peer) {
   return p->now - peer->heard >= GIVEN_UP_TIMEOUTS * p->options.election_timeout_ns;
 }
 
+/* It may have, or get, what we need next. Who knows no more slots than we do, all of
+ * which we have delivered, waits for the same as we. */
+static bool may_help(const struct gr_paxos *p, const struct gr_peer *peer) {
+  return !given_up(p, peer) && (p->chosen > p->delivered || peer->chosen > p->chosen);
+}
+
 /* A majority has forgotten what we need next, and nobody else is there to ask. */
 static bool left_behind(const struct gr_paxos *p) {
   gr_memberset gone = 0;
@@ -237,7 +243,7 @@ static bool left_behind(const struct gr_paxos *p) {
     if (i == p->self) continue;
     if (peer->log_first > p->delivered + 1)
       gone |= gr_memberset_one(i);
-    else if (!given_up(p, peer))
+    else if (may_help(p, peer))
       return false;
   }
   if (gone == 0 || !gr_memberset_majority(gone | gr_memberset_one(p->self), p->voters))
