@@ -329,14 +329,22 @@ static void take_end(struct gr_node *node, struct gr_incoming *incoming) {
     lose(node, incoming, "the other side closed it");
 }
 
-/* What the group refused. A stream that carries garbage is broken and is closed; a frame
- * of a former process or of another group is the sender's mistake, told once. */
+/* A frame of a former process or of another group is somebody's mistake. But while the
+ * members meet, frames of processes not known yet are common, and to one who is not in
+ * the group all of them are foreign. */
+static bool is_mistake(const struct gr_node *node, const struct gr_incoming *incoming,
+                       int error) {
+  if (!gr_hello_is_member(node->self) || !gr_hello_is_member(incoming->from))
+    return false;
+  return error == GR_ERR_FOREIGN || (error == GR_ERR_STALE && node->leader != 0);
+}
+
+/* What the group refused. A stream that carries garbage is broken and is closed; a
+ * mistake is told once. */
 static void refused(struct gr_node *node, struct gr_incoming *incoming, int error) {
   if (error == GR_ERR_MALFORMED || error == GR_ERR_CORRUPT || error == GR_ERR_PROTOCOL) {
     lose(node, incoming, gr_error_text(error));
-  } else if (!incoming->stale_logged &&
-             (error == GR_ERR_FOREIGN || (error == GR_ERR_STALE && node->leader != 0))) {
-    /* While the members meet, frames of processes not known yet are common. */
+  } else if (!incoming->stale_logged && is_mistake(node, incoming, error)) {
     incoming->stale_logged = true;
     gr_node_log(node, GR_LOG_WARNING, "frames of member %" PRIu64 " are ignored: %s",
                 incoming->from, gr_error_text(error));

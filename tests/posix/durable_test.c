@@ -245,7 +245,8 @@ Test(durable, two_nodes_at_one_directory) {
   cluster.witnesses[0].node = first;
 }
 
-Test(durable, a_wiped_directory_is_refused) {
+/* It is not the member any more that it was, and joins as another one. */
+Test(durable, a_wiped_directory_makes_a_new_member) {
   char path[128], text[256];
   cluster_start(&cluster);
   broadcast(0, 1, 100);
@@ -255,8 +256,13 @@ Test(durable, a_wiped_directory_is_refused) {
   remove_all(path);
   witness_reset(cluster.witnesses + 2, 0);
   cr_assert_eq(cluster_start_one(&cluster, 2, text, sizeof(text)), GR_OK, "%s", text);
-  cr_assert(await_halt(cluster.witnesses + 2), "%s", cluster.witnesses[2].log);
-  cr_assert_eq(cluster.witnesses[2].halted, GR_ERR_REPLACED);
+  cr_assert(await_state(cluster.witnesses + 2, GR_MEMBER_ONLINE), "%s",
+            cluster.witnesses[2].log);
+  gr_status status = {.size = sizeof(status)};
+  cr_assert_eq(gr_node_status(cluster.witnesses[2].node, &status), GR_OK);
+  cr_assert_eq(status.self, 4);
+  broadcast(2, 1, 100);
+  await_all(200);
 }
 
 Test(durable, the_directory_of_another_member) {
