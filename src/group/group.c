@@ -385,6 +385,7 @@ int gr_group_join(gr_group *group, gr_time now) {
   if (group->quiet) return GR_ERR_REENTRANT;
   if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
   latch(group, now);
+  if (group->left_until != 0) gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
   if (group->joining.stage != GR_JOINING_RESTING) return GR_ERR_STATE;
   gr_retry_stop(&group->joining.retry);
   gr_joining_begin(group);

@@ -179,6 +179,8 @@ struct gr_group {
   struct gr_suspicion suspicion;
   struct gr_quorum quorum;
   gr_time tick_due;
+  gr_slot reached;       /* by a learner, */
+  gr_time reached_since; /* and for how long not further */
   bool unhealthy;
   bool serves; /* broadcasts are taken, as far as the membership goes */
   bool leaving;

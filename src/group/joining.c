@@ -103,8 +103,16 @@ static void fail(struct gr_group *group, int error) {
 
 /* ---- answers ---- */
 
+/* Those who were members when we were are asked no more. */
+static void close_former(struct gr_group *group) {
+  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+    if (group->links[i].id != 0 && group->links[i].id < GR_MEMBER_ID_MAX)
+      group->links[i].until = group->now + patience(group);
+}
+
 static void admitted(struct gr_group *group, const struct gr_answer *answer) {
   close_seeds(group);
+  close_former(group);
   gr_retry_stop(&group->joining.retry);
   group->joining.stage = GR_JOINING_RECOVERING;
   group->joining.member = answer->member;
@@ -193,6 +201,16 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   if (joining->again) gr_retry_start(&joining->retry, &settings, group->now);
 }
 
+/* Others may live by now where the founders were. */
+static void ask_seeds(struct gr_group *group) {
+  for (uint32_t i = 0; i < group->options.seed_count; i++) {
+    struct gr_link *link = gr_link_open(group, GR_SEED_BITS | (i + 1), group->seeds[i]);
+    if (!link) return;
+    link->until = group->now + 2 * patience(group);
+    link->due |= GR_DUE(GR_MESSAGE_JOIN);
+  }
+}
+
 /* Whom we do not hear may have gone on without us; whom we have not met, begun. */
 static void ask_whether_member(struct gr_group *group) {
   if (group->left_until != 0 || group->now < group->asked_due || !group->host.link)
@@ -203,6 +221,7 @@ static void ask_whether_member(struct gr_group *group) {
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     if (group->links[i].member && (lost || group->links[i].suspected))
       group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);
+  if (forming) ask_seeds(group);
 }
 
 void gr_joining_tick(struct gr_group *group) {

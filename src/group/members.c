@@ -119,7 +119,10 @@ void gr_members_begin(struct gr_group *group) {
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     gr_detector_begin(&group->links[i].detector, group->now);
   gr_members_enter(group);
-  if (group->view_due) tell_view(group, GR_VIEW_FOUNDED, 0);
+  bool joins = gr_members_seated(group) && !gr_is_voter(group);
+  if (group->view_due)
+    tell_view(group, joins ? GR_VIEW_JOINED : GR_VIEW_FOUNDED,
+              joins ? gr_members_status(group).self : 0);
   group->view_due = false;
 }
 
@@ -284,6 +287,25 @@ static void poll_caught_up(struct gr_group *group) {
     gr_members_step(group, GR_CAUSE_CAUGHT_UP, GR_OK);
 }
 
+/* For so many election timeouts a learner may stand still while the others go on. */
+#define STUCK_TIMEOUTS 40
+
+/* What it lacks nobody has any more. (A voter finds that out in the engine, where it
+ * needs a majority to be sure: without it the others might depend on its vote.) */
+static void poll_stuck(struct gr_group *group) {
+  gr_status status = gr_members_status(group);
+  bool waits = group->state.state == GR_MEMBER_RECOVERING && !gr_is_voter(group) &&
+               group->quorum.state == GR_QUORUM_HELD &&
+               status.delivered < gr_members_target(group);
+  if (!waits || group->reached != status.delivered) {
+    group->reached = status.delivered;
+    group->reached_since = group->now;
+  } else if (group->now - group->reached_since >=
+             STUCK_TIMEOUTS * group->options.election_timeout_ns) {
+    gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
+  }
+}
+
 void gr_members_tick(struct gr_group *group) {
   forgive_own_pause(group);
   gr_status status = gr_members_status(group);
@@ -296,4 +318,5 @@ void gr_members_tick(struct gr_group *group) {
   gr_divergence_tick(group);
   poll_quorum(group);
   poll_caught_up(group);
+  poll_stuck(group);
 }

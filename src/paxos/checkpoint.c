@@ -268,6 +268,7 @@ static const struct gr_boundary *boundary_before(const struct gr_paxos *p,
 
 bool gr_paxos_image(gr_paxos *p, gr_seqno seqno, gr_slice *image) {
   if (!p || !image || gr_halted(p) || p->roster.view == 0 || !p->formed) return false;
+  if (p->seqno < p->options.applied) return false; /* the host is ahead of us */
   struct gr_boundary here;
   const struct gr_boundary *boundary = NULL;
   if (seqno >= p->seqno && !p->deliver_begun && !p->entered_due) {

@@ -350,6 +350,7 @@ void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_
   lane->ordered = lane->trim = ordered;
   lane->messages = messages;
   if (first <= ordered) lane->delivered.seq = first; /* see gr_lane_recall() */
+  if (first <= ordered) lane->wanted = ordered;
 }
 
 void gr_lane_recall(struct gr_lane *lane) {

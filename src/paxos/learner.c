@@ -207,7 +207,7 @@ static enum deliver_step deliver_slot(struct gr_paxos *p,
                    "I-LANE-3: a boot is named only behind the CLOSE that begins it"))
       return DELIVER_MISSING;
     while (lane->ordered < mark.upto) {
-      if (lane->ordered == lane->held) return DELIVER_MISSING;
+      if (lane->ordered >= lane->held) return DELIVER_MISSING;
       const struct gr_kept_batch *batch = gr_lane_batch(lane, lane->ordered + 1);
       if (!GR_ENSURE(&p->halt, batch != NULL,
                      "I-LANE-1: what is held and not delivered is kept"))
@@ -291,6 +291,7 @@ bool gr_paxos_delivery(gr_paxos *p, gr_delivery *delivery) {
       gr_checkpoint_passed(p);
     } else if (p->seqno < p->options.applied) {
       pass_message(p); /* the host has it already */
+      if (gr_halted(p)) return false;
     } else {
       return true;
     }

@@ -202,8 +202,8 @@ static int receive(struct gr_paxos *p, gr_member_id from, gr_slice frame) {
   struct gr_reader reader = gr_reader_of(frame.data, frame.size);
   struct gr_frame_header header;
   uint32_t index = gr_roster_index(&p->roster, from);
-  if (p->roster.view == 0 || index == p->roster.count || index == p->self)
-    return GR_ERR_FOREIGN;
+  if (p->roster.view == 0) return GR_ERR_STALE; /* it has yet to come in */
+  if (index == p->roster.count || index == p->self) return GR_ERR_FOREIGN;
   int error = gr_frame_open(&reader, &p->roster, &header);
   if (error != GR_OK) return error;
   if (header.former && !gr_is_member(p, index)) return GR_ERR_FOREIGN;

@@ -127,7 +127,9 @@ void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
     break;
   }
   if (batch->seq != lane->held + 1) return;
+  uint64_t held = lane->held;
   if (!gr_lane_advance(lane, &p->limits)) p->counters.data_dropped++;
+  if (held < lane->ordered && lane->held >= lane->ordered) gr_lane_recall(lane);
   gr_acceptor_advance(p);
   gr_candidate_advance(p);
   gr_learner_count(p);

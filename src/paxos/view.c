@@ -300,6 +300,7 @@ static void forget_index(struct gr_paxos *p, uint32_t gone) {
   index_without(&p->self, gone);
   index_without(&p->leader, gone);
   index_without(&p->transfer_to, gone);
+  if (p->deliver_lane > gone) p->deliver_lane--;
   p->roster.count--;
 }
 
