@@ -47,7 +47,8 @@ enum gr_member_state {
 
 /* Why a view differs from the one before it. */
 enum gr_view_reason {
-  GR_VIEW_FOUNDED = 1,   /* the founders' */
+  GR_VIEW_FOUNDED = 1,   /* the first that this member sees: the founders', or, for one that
+                            comes in or comes back, the one in which it begins */
   GR_VIEW_JOINED = 2,    /* a member was admitted, and recovers */
   GR_VIEW_ONLINE = 3,    /* it has caught up, and votes from now on */
   GR_VIEW_LEFT = 4,      /* it asked to */

@@ -119,10 +119,7 @@ void gr_members_begin(struct gr_group *group) {
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
     gr_detector_begin(&group->links[i].detector, group->now);
   gr_members_enter(group);
-  bool joins = gr_members_seated(group) && !gr_is_voter(group);
-  if (group->view_due)
-    tell_view(group, joins ? GR_VIEW_JOINED : GR_VIEW_FOUNDED,
-              joins ? gr_members_status(group).self : 0);
+  if (group->view_due) tell_view(group, GR_VIEW_FOUNDED, 0);
   group->view_due = false;
 }
 

@@ -137,8 +137,8 @@ static int install(struct gr_group *group, gr_slice image, gr_seqno applied,
     if (error == GR_OK) group->begins = group->view_due = true;
     return error;
   }
-  joining->donor_due = group->now; /* another donor's may do */
-  return error;
+  if (error != GR_ERR_BUSY) joining->donor_due = group->now; /* another donor's may do */
+  return GR_OK;
 }
 
 int gr_recovery_positioned(struct gr_group *group, gr_member_id from,

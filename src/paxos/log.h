@@ -102,7 +102,9 @@ static inline bool gr_slot_set(const struct gr_slot_table *table, gr_slot slot,
   struct gr_slot_entry *entry = gr_slot_at(table, slot);
   uint8_t config = 0;
   if (gr_is_config(cut)) {
-    bool same = entry->slot == slot && entry->config != 0;
+    /* Beyond the slots that count lies what nobody wrote, or what somebody forgot. */
+    bool counts = slot >= first && slot < end && entry->slot == slot;
+    bool same = counts && entry->config != 0;
     uint32_t place = same ? entry->config - 1u : gr_config_place(table, first, end);
     if (place == GR_CONFIGS_MAX) return false;
     table->configs[place] = (struct gr_kept_config){slot, cut->config};

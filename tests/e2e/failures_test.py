@@ -137,16 +137,20 @@ class Failures(Case):
             cluster.wait_for_same_digest()
             self.assertEqual(cluster.members[1].call("DBSIZE"), count)
 
-    def test_a_restarted_member_is_refused(self):
+    def test_a_restarted_member_comes_back_as_a_new_one(self):
         with self.cluster() as cluster:
             victim = cluster.wait_for_leader()
             victim.call("SET", "a", "1")
             cluster.wait_for_same_digest()
+            former = victim.info()["member_id"]
             victim.kill()
             victim.start()
-            self.assertEqual(victim.process.wait(timeout=20), 1)
-            self.assertIn("GR_ERR_REPLACED", victim.log())
-            self.assertEqual(cluster.up()[0].call("INCR", "n"), 1)
+            victim.wait_until_online()
+            self.assertIn("it joins as a new member", victim.log())
+            self.assertNotEqual(victim.info()["member_id"], former)
+            self.assertEqual(victim.call("GET", "a"), b"1")
+            self.assertEqual(victim.call("INCR", "n"), 1)
+            cluster.wait_for_same_digest()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ class Refusals(Case):
             return OPTIONS[:at] + OPTIONS[at + 2:]
 
         for words, text in [
-                ([], "--id is missing"),
+                ([], "--group is missing"),
+                (without("--id"), "--id is missing"),
                 (without("--group"), "--group is missing"),
                 (without("--member"), "--member is missing"),
                 (without("--port"), "--port is missing"),
@@ -40,6 +41,11 @@ class Refusals(Case):
                 ([*OPTIONS, "--member", "1=a:1"], "given twice"),
                 ([*OPTIONS, "--member", "a:1"], "--member 'a:1'"),
                 ([*OPTIONS, "--group", "6c0f5a3e"], "--group '6c0f5a3e'"),
+                ([*OPTIONS, "--join", "a:1"], "a founder is given by"),
+                ([*OPTIONS[2:4], "--port", "1", "--join", "a:1"], "--listen is missing"),
+                ([*OPTIONS[2:4], "--port", "1", "--join", "a:1,,b:2"], "--join 'a:1,,b:2'"),
+                ([*OPTIONS, "--uuid", "6c0f5a3e"], "--uuid '6c0f5a3e'"),
+                ([*OPTIONS, "--weight", "101"], "--weight '101'"),
                 ([*OPTIONS, "--max-clients", "0"], "--max-clients '0'"),
                 ([*OPTIONS, "--message-bytes", "1"], "--message-bytes '1'"),
                 ([*OPTIONS, "--data", ""], "--data ''"),

@@ -221,6 +221,30 @@ Test(members, one_is_removed_and_comes_back) {
   await_same(4, 40);
 }
 
+/* Each message that was taken is delivered with its tag, or comes back with an error. */
+Test(members, every_tag_comes_back) {
+  cluster.group.rejoin_tries = GR_REJOIN_NEVER;
+  start_founders();
+  start(3);
+  await_online(3);
+  struct witness *witness = cluster.witnesses + 3;
+  const gr_member_id id = self_of(3);
+  const size_t count = 20000;
+  for (size_t i = 0; i < count; i++) {
+    cr_assert_eq(gr_node_broadcast(witness->node, NULL, 0, i + 1, true), GR_OK);
+    if (i == count / 4)
+      cr_assert_eq(gr_node_remove(cluster.witnesses[0].node, id), GR_OK);
+  }
+  cr_assert(await_state(witness, GR_MEMBER_ERROR));
+  size_t tagged = 0;
+  for (size_t i = 0; i < witness->count; i++)
+    if (witness->records[i].tag != 0) cr_assert_eq(witness->records[i].tag, ++tagged);
+  for (int tries = 0; tries < 10000 && tagged + witness->failed < count; tries++)
+    sleep_ms(1);
+  cr_assert_eq(tagged + witness->failed, count);
+  cr_assert_gt(witness->failed, 1, "it was too late");
+}
+
 /* Its process dies, and another one takes its place at the same address at once. */
 Test(members, one_dies_and_is_started_again) {
   start_founders();

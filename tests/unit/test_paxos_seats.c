@@ -433,6 +433,23 @@ Test(paxos_seats, a_table_has_room_for_so_many_changes_and_no_more) {
   free(memory);
 }
 
+/* The log is not cleared slot by slot: what lies beyond its end may be from before. */
+Test(paxos_seats, what_is_forgotten_holds_no_place) {
+  void *memory;
+  struct gr_slot_table table = open_table(&memory);
+  cr_assert(set(&table, 5, 50, 5, 5));
+  gr_configs_clear(&table);
+  cr_assert(set(&table, 3, 30, 3, 3));
+  cr_assert(set(&table, 4, 0, 3, 4));
+  cr_assert(set(&table, 5, 51, 3, 5));
+  cr_assert_eq(removed_at(&table, 3), 30);
+  cr_assert_eq(removed_at(&table, 5), 51);
+  cr_assert(set(&table, 5, 52, 3, 6), "and what counts is replaced where it is");
+  cr_assert_eq(removed_at(&table, 3), 30);
+  cr_assert_eq(removed_at(&table, 5), 52);
+  free(memory);
+}
+
 /* ---- whose marks count ---- */
 
 Test(paxos_seats, marks_of_those_without_a_vote_do_not_count) {
