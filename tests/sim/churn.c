@@ -96,6 +96,32 @@ int sim_churn_remove(struct simulation *sim, uint32_t by, uint32_t index) {
   return error;
 }
 
+int sim_churn_force(struct simulation *sim, uint32_t by, uint32_t servers) {
+  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+  gr_member_id ids[SIM_SERVERS_MAX];
+  gr_seqno seqno = 0;
+  size_t count = 0;
+  for (uint32_t i = 0; i < sim->oracle.members; i++) {
+    uint32_t server = sim_servers_of(sim, i + 1);
+    if (view->seats[i] == SIM_SEAT_NONE || server == SIM_SERVERS_MAX ||
+        (servers >> server & 1) == 0)
+      continue;
+    ids[count++] = i + 1;
+    if (seqno < sim->processes[server].data.seqno)
+      seqno = sim->processes[server].data.seqno;
+  }
+  struct sim_process *process = &sim->processes[by];
+  if (!process->group) return GR_ERR_INVALID;
+  int error = gr_group_force(process->group, ids, count, sim_process_clock(process));
+  sim_process_wake(process);
+  if (error != GR_OK) return error;
+  sim_report_note(&sim->report, sim->now, by, "GOES ON BY FORCE");
+  for (uint32_t i = 0; i < sim->servers; i++)
+    if ((servers >> i & 1) == 0) sim->outlasting[i].lost = sim->outlasting[i].id;
+  sim_oracle_force(&sim->oracle, seqno);
+  return GR_OK;
+}
+
 void sim_churn_health(struct simulation *sim, uint32_t index, bool healthy) {
   struct sim_process *process = &sim->processes[index];
   sim->outlasting[index].unhealthy = !healthy;
@@ -125,6 +151,40 @@ static void crash(struct simulation *sim) {
   if (!sim->processes[index].group) return;
   if (sim->config.durable || sim_churn_spares(sim, index))
     sim_crashes_member(sim, index, sim->config.durable);
+}
+
+/* The others are dead for good, or nobody would need to. */
+void sim_churn_force_event(struct simulation *sim) {
+  uint32_t left = 0, by = SIM_SERVERS_MAX;
+  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+  if (sim_churn_spares(sim, SIM_SERVERS_MAX)) return;
+  for (uint32_t i = 0; i < sim->oracle.members; i++) {
+    uint32_t server = sim_servers_of(sim, i + 1);
+    if (view->seats[i] != SIM_SEAT_VOTER || !sim_churn_can_vote(sim, i + 1)) continue;
+    left |= 1u << server;
+    by = server;
+  }
+  if (by == SIM_SERVERS_MAX) return;
+  sim_events_add(&sim->events, (struct sim_event){.at = sim->now + SIM_SECOND,
+                                                  .kind = SIM_EVENT_FORCE});
+  if (runs(sim, by)) sim_churn_force(sim, by, left);
+}
+
+static void lose_majority(struct simulation *sim) {
+  if (sim->config.durable) {
+    sim_crashes_majority(sim);
+    return;
+  }
+  uint32_t last = any_server(sim);
+  for (uint32_t i = 0; i < sim->servers; i++) {
+    uint32_t index = (last + 1 + i) % sim->servers;
+    bool alone = index == last || !sim_churn_spares(sim, SIM_SERVERS_MAX);
+    if (sim->processes[index].group && sim->processes[last].group && !alone)
+      sim_process_crash(sim, index, true);
+  }
+  gr_time wait = sim_between(&sim->server_random, SIM_SECOND, 8 * SIM_SECOND);
+  sim_events_add(&sim->events,
+                 (struct sim_event){.at = sim->now + wait, .kind = SIM_EVENT_FORCE});
 }
 
 static void join(struct simulation *sim) {
@@ -192,14 +252,19 @@ static void kill_helper(struct simulation *sim) {
 }
 
 bool sim_churn_begin(struct simulation *sim, enum sim_fault fault) {
-  static void (*const faults[SIM_FAULT_COUNT])(struct simulation *) = {
-      [SIM_FAULT_CRASH] = crash,     [SIM_FAULT_RESTART] = sim_crashes_restart,
-      [SIM_FAULT_WIPE] = rebirth,    [SIM_FAULT_JOIN] = join,
-      [SIM_FAULT_LEAVE] = leave,     [SIM_FAULT_REMOVE] = remove_one,
-      [SIM_FAULT_ILLNESS] = illness, [SIM_FAULT_DIVERGE] = diverge,
-      [SIM_FAULT_REBIRTH] = rebirth, [SIM_FAULT_KILL_HELPER] = kill_helper};
+  static void (*const faults[SIM_FAULT_COUNT])(
+      struct simulation *) = {[SIM_FAULT_CRASH] = crash,
+                              [SIM_FAULT_RESTART] = sim_crashes_restart,
+                              [SIM_FAULT_WIPE] = rebirth,
+                              [SIM_FAULT_LOSE_MAJORITY] = lose_majority,
+                              [SIM_FAULT_JOIN] = join,
+                              [SIM_FAULT_LEAVE] = leave,
+                              [SIM_FAULT_REMOVE] = remove_one,
+                              [SIM_FAULT_ILLNESS] = illness,
+                              [SIM_FAULT_DIVERGE] = diverge,
+                              [SIM_FAULT_REBIRTH] = rebirth,
+                              [SIM_FAULT_KILL_HELPER] = kill_helper};
   if (!sim->config.dynamic) return false;
-  if (fault == SIM_FAULT_LOSE_MAJORITY && !sim->config.durable) return true;
   if (sim->oracle.members + IDS_LEFT_LEAST > SIM_MEMBERS_MAX) return true;
   if (!faults[fault]) return false;
   faults[fault](sim);
@@ -208,6 +273,12 @@ bool sim_churn_begin(struct simulation *sim, enum sim_fault fault) {
 
 void sim_churn_ambush(struct sim_process *process) {
   struct simulation *sim = process->sim;
+  struct sim_server *server = &sim->outlasting[process->index];
+  if (server->ambushed) {
+    server->ambushed = false;
+    plan(sim, process->index, 5 * SIM_MS, SIM_EVENT_CRASH, true);
+    return;
+  }
   if (!sim->faults_on ||
       !sim_chance(&sim->server_random, sim->config.membership.ambush_ppm))
     return;

@@ -445,3 +445,32 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   draw_options(&random, config, &server_random);
   set_defaults(config);
 }
+
+void sim_config_finish(struct sim_config *config) {
+  set_defaults(config);
+}
+
+void sim_config_calm(struct sim_config *config, uint32_t founders, uint32_t servers,
+                     bool durable) {
+  *config = (struct sim_config){.profile = SIM_PROFILE_membership,
+                                .world = SIM_PROFILE_calm,
+                                .seed = 1,
+                                .members = founders,
+                                .servers = servers,
+                                .dynamic = true,
+                                .durable = durable};
+  set_calm(config);
+  config->budget = 0;
+  config->idle_ns = 50 * SIM_MS;
+  config->burst_max = 1;
+  config->options.durable = durable;
+  config->options.members_max = SIM_FOUNDERS_MAX;
+  config->options.snapshot_chunk_bytes = 16384;
+  config->membership.snapshots = true;
+  config->membership.state_bytes = 100000;
+  config->disk.sync_ns = SIM_MS / 5;
+  config->disk.trim_ns = SIM_MS;
+  config->disk.apply_ppm = 50000;
+  config->disk.apply_ns = SIM_MS;
+  config->disk.checkpoint_ppm = SIM_PPM / 4;
+}

@@ -176,6 +176,12 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
 gr_options sim_config_options(const struct sim_config *config, uint32_t index,
                               uint64_t seed, gr_member_id *founders);
 
+/* A network that does no harm, with what a scenario says of the group. */
+void sim_config_calm(struct sim_config *config, uint32_t founders, uint32_t servers,
+                     bool durable);
+/* Fills in the defaults. */
+void sim_config_finish(struct sim_config *config);
+
 const char *sim_profile_name(enum sim_profile profile);
 const char *sim_fault_name(enum sim_fault fault);
 

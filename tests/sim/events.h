@@ -27,6 +27,8 @@ enum sim_event_kind {
   SIM_EVENT_RESTART,  /* a member that crashed comes back */
   SIM_EVENT_REJOIN,   /* a server that is no member tries again */
   SIM_EVENT_HEALTHY,  /* a host is well again */
+  SIM_EVENT_FORCE,    /* an operator looks whether a majority is gone for good */
+  SIM_EVENT_SCRIPT,   /* a scenario goes on */
   SIM_EVENT_CHECK     /* the liveness phase looks whether it is done */
 };
 

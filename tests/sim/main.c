@@ -2,7 +2,7 @@
  *
  * gr-sim: runs seeds, says what failed, and how much was run.
  */
-#include "simulation.h"
+#include "scenario.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ struct arguments {
   bool trace;
   bool json;
   bool stop; /* at the first failure */
+  const char *scenario;
 };
 
 struct totals {
@@ -34,6 +35,7 @@ struct totals {
 
 static void usage(FILE *to) {
   fprintf(to, "usage: gr-sim --seeds A..B | --seed N [--trace] | --minutes M\n"
+              "       gr-sim --scenario FILE [--trace]\n"
               "              [--profile NAME | --profile all] [--members N] [--json] "
               "[--stop]\n"
               "profiles:\n");
@@ -77,6 +79,10 @@ static bool parse_value(const char *name, const char *value,
   if (strcmp(name, "--profile") == 0) {
     arguments->profile = sim_profile_of(value);
     return arguments->profile < SIM_PROFILE_COUNT || strcmp(value, "all") == 0;
+  }
+  if (strcmp(name, "--scenario") == 0) {
+    arguments->scenario = value;
+    return true;
   }
   if (strcmp(name, "--members") == 0) {
     if (!parse_whole(value, 1, SIM_FOUNDERS_MAX, &number)) return false;
@@ -147,6 +153,21 @@ static void run_all(struct simulation *sim, const struct arguments *arguments,
   }
 }
 
+/* Prints a transcript. */
+static bool run_scenario(struct simulation *sim, const char *path) {
+  static struct sim_scenario scenario;
+  struct sim_config config;
+  if (!sim_scenario_load(&scenario, path) || !sim_scenario_config(&scenario, &config)) {
+    fprintf(stderr, "gr-sim: %s is no scenario\n", path);
+    return false;
+  }
+  sim->scenario = &scenario;
+  sim->report.transcript = true;
+  bool failed = sim_run(sim, &config).failed;
+  printf("%s: %s\n", path, failed ? "FAILED" : "passed");
+  return !failed;
+}
+
 static void print_totals(const struct totals *totals, bool json, double cpu_s) {
   double virtual_s = (double)totals->virtual_ns / (double)SIM_SECOND;
   if (json)
@@ -197,6 +218,11 @@ int main(int count, char **values) {
   sim->foreign = &foreign;
   sim->memory = memset(sim_allocate(sizeof(*sim->memory)), 0, sizeof(*sim->memory));
   sim->report.tracing = arguments.trace;
+  if (arguments.scenario) {
+    bool passed = run_scenario(sim, arguments.scenario);
+    release(sim);
+    return passed ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
   struct totals totals = {0};
   double began = cpu_seconds();
   run_all(sim, &arguments, &totals);

@@ -164,6 +164,7 @@ struct sim_oracle {
   struct sim_view *views; /* number n is at n - 1 */
   uint64_t view_count;
   uint64_t view_capacity;
+  bool forcing;
   gr_slot next_first; /* of the next view: somebody has entered it; 0: nobody */
   gr_slot unproven;   /* taken for chosen in a view whose voters are not known; 0: none */
   uint32_t unproven_by;
@@ -239,6 +240,10 @@ void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, uint32_t li
 /* The state of a server's process changes. */
 void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
                       enum gr_member_state from, enum gr_member_state to, int error);
+/* Some members go on without the others: what only those knew is void, and so is that
+ * anything needs a majority until the view is entered in which these are alone. `seqno`:
+ * what any of them has delivered. */
+void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno);
 /* The host's state behind a message. */
 struct sim_data sim_oracle_data(const struct sim_oracle *oracle, gr_seqno seqno);
 /* What the host's state becomes with one more message. */

@@ -132,6 +132,10 @@ void sim_oracle_unproven(struct sim_oracle *oracle) {
  * until then it is not known whose acceptances count. */
 void sim_oracle_must_be_chosen(struct sim_oracle *oracle, uint32_t member, gr_slot slot) {
   if (slot <= oracle->chosen || slot <= oracle->unproven) return;
+  if (oracle->forcing) {
+    oracle->chosen = slot;
+    return;
+  }
   oracle->unproven = slot;
   oracle->unproven_by = member;
   if (oracle->witnesses[member].promised.view <= oracle->view_count)

@@ -33,6 +33,7 @@ static struct sim_view *add_view(struct sim_oracle *oracle) {
 void sim_oracle_founded(struct sim_oracle *oracle) {
   oracle->view_count = 0;
   oracle->next_first = 0;
+  oracle->forcing = false;
   struct sim_view *view = add_view(oracle);
   view->first = 1;
   view->reason = GR_VIEW_FOUNDED;
@@ -123,6 +124,10 @@ static void next_view(struct sim_oracle *oracle, const struct sim_view *view) {
   gr_slot first = oracle->next_first;
   *added = *view;
   added->first = first;
+  if (view->reason == GR_VIEW_FORCED) {
+    oracle->forcing = false;
+    oracle->chosen = first - 1;
+  }
   oracle->next_first = 0;
   check_end(oracle, added);
   for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++)
@@ -225,6 +230,14 @@ void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
     sim_oracle_fail(oracle, "STATE", "server %u is in ERROR without a reason",
                     server + 1);
   sim_oracle_digest(oracle, (uint64_t)server << 56 ^ (uint64_t)to << 8 ^ 1);
+}
+
+void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno) {
+  oracle->forcing = true;
+  if (seqno < oracle->order_count) oracle->order_count = seqno;
+  memset(oracle->numbers, 0, sizeof(oracle->numbers));
+  for (uint64_t i = 0; i < oracle->order_count; i++)
+    oracle->numbers[oracle->order[i].origin] = oracle->order[i].number;
 }
 
 /* ---- the hosts' states ---- */

@@ -103,6 +103,7 @@ static void host_trace(void *context, const gr_trace_event *event) {
   bool enters = event->kind == GR_TRACE_INSTALL || event->kind == GR_TRACE_VIEW ||
                 event->kind == GR_TRACE_RESUME;
   if (enters) sim_servers_identify(process);
+  if (event->kind == GR_TRACE_CANDIDATE) sim->elections++;
   if (sim_process_counts(process))
     sim_oracle_trace(&sim->oracle, sim_process_member(process), event);
   sim_report_trace(&sim->report, sim->now, process->index, event);

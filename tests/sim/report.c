@@ -66,17 +66,7 @@ static void print_view(const struct sim_record *record) {
            gr_view_reason_name(record->view.reason));
 }
 
-static bool is_for_operators(const struct sim_record *record) {
-  return record->kind == SIM_RECORD_VIEW || record->kind == SIM_RECORD_STATE ||
-         record->kind == SIM_RECORD_LEADER || record->kind == SIM_RECORD_NOTE;
-}
-
-static void print_record(const struct sim_record *record) {
-  printf("%12" PRIu64 ".%03" PRIu64 " us  ", record->at / 1000, record->at % 1000);
-  if (record->member == SIM_EVERYBODY)
-    printf("%-10s", "-");
-  else
-    printf("%-10u", record->member + 1);
+static void print_body(const struct sim_record *record) {
   switch (record->kind) {
   case SIM_RECORD_TRACE:
     print_trace(&record->trace);
@@ -116,7 +106,62 @@ static void print_record(const struct sim_record *record) {
     printf("%s", record->text);
     break;
   }
+}
+
+static void print_record(const struct sim_record *record) {
+  printf("%12" PRIu64 ".%03" PRIu64 " us  ", record->at / 1000, record->at % 1000);
+  if (record->member == SIM_EVERYBODY)
+    printf("%-10s", "-");
+  else
+    printf("%-10u", record->member + 1);
+  print_body(record);
   putchar('\n');
+}
+
+static void print_time(gr_time at) {
+  printf("%8" PRIu64 ".%03" PRIu64 " s  ", at / SIM_SECOND, at / SIM_MS % 1000);
+}
+
+/* Of what all members are told alike, the first of them is enough. */
+static bool is_news(struct sim_report *report, const struct sim_record *record) {
+  switch (record->kind) {
+  case SIM_RECORD_VIEW:
+    if (record->view.number <= report->view_said) return false;
+    report->view_said = record->view.number;
+    return true;
+  case SIM_RECORD_LEADER:
+    if (record->numbers.a == 0 || record->numbers.a == report->leader_said) return false;
+    report->leader_said = record->numbers.a;
+    return true;
+  case SIM_RECORD_STATE:
+  case SIM_RECORD_NOTE:
+    return true;
+  case SIM_RECORD_TRACE:
+  case SIM_RECORD_FRAME:
+  case SIM_RECORD_DELIVERY:
+  case SIM_RECORD_BROADCAST:
+  case SIM_RECORD_LINKS:
+  case SIM_RECORD_STORE:
+    return false;
+  }
+  return false;
+}
+
+static void print_news(const struct sim_record *record) {
+  print_time(record->at);
+  bool one = record->kind == SIM_RECORD_STATE || record->kind == SIM_RECORD_NOTE;
+  if (one && record->member != SIM_EVERYBODY)
+    printf("  server %-4u", record->member + 1);
+  else
+    printf("  %-11s", "");
+  print_body(record);
+  putchar('\n');
+}
+
+void sim_report_statement(const struct sim_report *report, gr_time at, const char *text) {
+  if (!report->transcript) return;
+  print_time(at);
+  printf("> %s\n", text);
 }
 
 /* ---- keeping ---- */
@@ -127,8 +172,9 @@ static struct sim_record *next_record(struct sim_report *report) {
 
 static void keep(struct sim_report *report, const struct sim_record *record) {
   *next_record(report) = *record;
-  if (report->tracing || (report->transcript && is_for_operators(record)))
-    print_record(record);
+  if (report->tracing) print_record(record);
+  if (report->transcript && !report->tracing && is_news(report, record))
+    print_news(record);
 }
 
 void sim_report_view(struct sim_report *report, gr_time at, uint32_t server,

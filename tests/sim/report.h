@@ -58,8 +58,10 @@ struct sim_record {
 
 struct sim_report {
   bool tracing;
-  bool transcript; /* a line for each event that an operator would care for */
-  bool brief;      /* a failure is one line */
+  bool transcript;    /* a line for each event that an operator would care for */
+  uint64_t view_said; /* in it: the latest view, and leader */
+  gr_member_id leader_said;
+  bool brief; /* a failure is one line */
   uint64_t count;
   struct sim_record records[SIM_RECORDS];
 };
@@ -89,6 +91,9 @@ void sim_report_leader(struct sim_report *report, gr_time at, uint32_t server,
 /* `text` is static. */
 void sim_report_note(struct sim_report *report, gr_time at, uint32_t member,
                      const char *text);
+
+/* In a transcript: what is done now. */
+void sim_report_statement(const struct sim_report *report, gr_time at, const char *text);
 
 struct simulation;
 void sim_report_config(const struct sim_config *config);

@@ -47,6 +47,14 @@ static void bring_back(struct simulation *sim) {
   }
 }
 
+/* Somebody is left who could go on, by force if need be. */
+static bool has_voter(const struct simulation *sim) {
+  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+  for (uint32_t i = 0; i < sim->oracle.members; i++)
+    if (view->seats[i] == SIM_SEAT_VOTER && sim_churn_can_vote(sim, i + 1)) return true;
+  return false;
+}
+
 static bool has_majority(const struct simulation *sim) {
   return sim_churn_spares(sim, SIM_SERVERS_MAX);
 }
@@ -159,7 +167,8 @@ static void begin(struct sim_liveness *run) {
   sim_report_note(&sim->report, sim->now, SIM_EVERYBODY, "the network is made whole");
   sim_liveness_make_whole(run);
   bring_back(sim);
-  if (!has_majority(sim) || wanted(sim) == 0) {
+  if (!has_majority(sim)) sim_churn_force_event(sim);
+  if (wanted(sim) == 0 || !has_voter(sim)) {
     run->phase = SIM_PHASE_DONE;
     return;
   }

@@ -3,7 +3,7 @@
  * A run has two phases. First safety: faults, load, and the oracle. Then liveness, which
  * is in liveness.c.
  */
-#include "liveness.h"
+#include "scenario.h"
 
 #include <string.h>
 
@@ -50,6 +50,12 @@ static void handle(struct sim_liveness *run, const struct sim_event *event) {
   case SIM_EVENT_REJOIN:
     sim_servers_rejoin(sim, event);
     return;
+  case SIM_EVENT_FORCE:
+    sim_churn_force_event(sim);
+    return;
+  case SIM_EVENT_SCRIPT:
+    sim_scenario_step(run);
+    return;
   case SIM_EVENT_HEALTHY:
     sim_churn_healthy(sim, event);
     return;
@@ -93,6 +99,13 @@ static void begin(struct simulation *sim, const struct sim_config *config) {
     if (i < config->members) sim_process_start(sim, i, 0);
     sim_workload_plan(sim, i);
   }
+  sim->elections = 0;
+  if (sim->scenario) {
+    sim->scenario->started = sim->now;
+    sim_events_add(&sim->events,
+                   (struct sim_event){.at = sim->now, .kind = SIM_EVENT_SCRIPT});
+    return;
+  }
   sim_faults_plan(sim);
   sim_liveness_plan(sim, sim->now + config->safety_ns);
 }
@@ -132,6 +145,7 @@ struct sim_result sim_run(struct simulation *sim, const struct sim_config *confi
                               .virtual_ns = sim->now,
                               .failed = sim->oracle.failure.invariant != NULL,
                               .checked_liveness = run.checked};
+  sim->report.transcript = false;
   finish(sim);
   result.digest = sim->oracle.digest;
   return result;

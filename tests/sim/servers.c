@@ -17,6 +17,10 @@ static struct sim_server *server_of(const struct sim_process *process) {
   return &process->sim->outlasting[process->index];
 }
 
+static bool is_lost(const struct sim_process *process) {
+  return process->id != 0 && process->id == server_of(process)->lost;
+}
+
 void sim_servers_begin(struct simulation *sim) {
   memset(sim->outlasting, 0, sizeof(sim->outlasting));
   for (uint32_t i = 0; i < sim->config.members; i++)
@@ -105,7 +109,9 @@ gr_options sim_servers_options(struct sim_process *process, struct sim_birth *bi
     return options;
   }
   char *address = birth->addresses[SIM_SERVERS_MAX + 1];
-  options.attributes.uuid = uuid_of(process->index);
+  options.attributes.uuid =
+      uuid_of(server->twin_of > 0 ? server->twin_of - 1 : process->index);
+  if (server->stray) options.group_id.bytes[0] ^= 0xff;
   options.attributes.version = server->version;
   options.attributes.address =
       write_address(address, sizeof(birth->addresses[0]), process->index);
@@ -123,7 +129,7 @@ gr_options sim_servers_options(struct sim_process *process, struct sim_birth *bi
 /* ---- whom it can send to ---- */
 
 bool sim_process_counts(const struct sim_process *process) {
-  return process->id != 0 && !server_of(process)->lost;
+  return process->id != 0 && !is_lost(process);
 }
 
 uint32_t sim_servers_contact(const struct sim_process *process, gr_member_id id) {
@@ -203,7 +209,7 @@ static void become(struct sim_process *process, gr_member_id id) {
     return;
   }
   server->id = id;
-  if (server->lost) return;
+  if (is_lost(process)) return;
   uint32_t member = sim_process_member(process);
   bool comes_back = sim->config.durable && process->generation > 0 && !process->resumed;
   if (server->founder || comes_back)
@@ -223,14 +229,15 @@ void sim_servers_identify(struct sim_process *process) {
 
 /* ---- views and states ---- */
 
+/* A server is where its address is; founders that are not met yet have none. */
 static void note_owners(struct simulation *sim, const gr_view *view, uint64_t *voters,
                         uint64_t *learners) {
   for (size_t i = 0; i < view->count; i++) {
     const gr_view_member *member = &view->members[i];
-    uint32_t server = server_with(&member->attributes.uuid);
+    uint32_t server = read_address(sim, member->attributes.address);
     if (member->id == 0 || member->id > SIM_MEMBERS_MAX) continue;
     sim->owners[member->id - 1] = server;
-    uint64_t bit = UINT64_C(1) << server;
+    uint64_t bit = server < SIM_SERVERS_MAX ? UINT64_C(1) << server : 0;
     *(member->state == GR_MEMBER_ONLINE ? voters : learners) |= bit;
   }
 }
@@ -243,12 +250,13 @@ static void host_view(void *context, const gr_view *view) {
   sim_servers_identify(process);
   note_owners(sim, view, &voters, &learners);
   sim_report_view(&sim->report, sim->now, process->index, view, voters, learners);
-  if (process->id != 0 && !server_of(process)->lost)
+  if (process->id != 0 && !is_lost(process))
     sim_oracle_told_view(&sim->oracle, sim_process_member(process), view);
 }
 
 static void plan_rejoin(struct sim_process *process) {
   struct simulation *sim = process->sim;
+  if (sim->scenario) return;
   sim_events_add(&sim->events,
                  (struct sim_event){.at = sim->now + REJOIN_NS,
                                     .kind = SIM_EVENT_REJOIN,
@@ -260,13 +268,14 @@ static void plan_rejoin(struct sim_process *process) {
 static void check_refused(struct sim_process *process, int error) {
   struct simulation *sim = process->sim;
   struct sim_server *server = server_of(process);
+  if (sim->scenario) return; /* which says what it expects */
   bool expected =
       error == GR_OK || error == GR_ERR_TIMEOUT || error == GR_ERR_UUID_PRESENT ||
       error == GR_ERR_NO_QUORUM || error == GR_ERR_REMOVED || error == GR_ERR_BEHIND ||
       error == GR_ERR_GROUP_IS_FULL ||
       (error == GR_ERR_NOT_AUTHORIZED && sim->config.membership.shy) ||
       (error == GR_ERR_DIVERGED && server->diverged) ||
-      error == process->expected_error || process->storage_failed || server->lost;
+      error == process->expected_error || process->storage_failed || is_lost(process);
   if (!expected)
     sim_oracle_fail(&sim->oracle, "STATE", "server %u is kept out: %s",
                     process->index + 1, gr_error_name(error));
@@ -326,7 +335,7 @@ void sim_servers_applied(struct sim_process *process, const gr_delivery *deliver
                     (unsigned long long)data->seqno);
   /* The digest behind the message before this one. */
   data->digest = digest;
-  if (!server_of(process)->lost) sim_oracle_history(&sim->oracle, process->index, data);
+  if (!is_lost(process)) sim_oracle_history(&sim->oracle, process->index, data);
   data->hash = sim_data_hash(data->hash, (uint32_t)(delivery->origin - 1),
                              delivery->number, delivery->bytes);
   data->seqno = delivery->seqno;
@@ -361,7 +370,7 @@ void sim_servers_crash(struct sim_process *process) {
   process->ending = true;
   if (sim->config.durable) return;
   server->kept = 0;
-  if (process->data_broken || server->lost || most == 0) return;
+  if (process->data_broken || is_lost(process) || most == 0) return;
   uint64_t how = gr_random_below(&sim->server_random, 3);
   if (how == 1) server->kept = most;
   if (how == 2) server->kept = sim_between(&sim->server_random, 1, most);

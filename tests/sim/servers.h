@@ -35,14 +35,17 @@ struct sim_receipt {
 };
 
 struct sim_server {
-  bool wanted;     /* it is to be a member */
-  bool founder;    /* its next process is one of the founders */
-  bool diverged;   /* its host's state was changed behind the group's back */
-  bool unhealthy;  /* its host says so */
-  bool lost;       /* an operator went on without it */
-  bool gone;       /* it never comes back */
-  gr_member_id id; /* the last that it had */
-  gr_seqno kept;   /* without storage: what its host has of it at the next start */
+  bool wanted;       /* it is to be a member */
+  bool founder;      /* its next process is one of the founders */
+  bool diverged;     /* its host's state was changed behind the group's back */
+  bool unhealthy;    /* its host says so */
+  gr_member_id lost; /* an operator went on without this member; 0: never */
+  bool ambushed;     /* crashes as soon as it gives or takes a snapshot */
+  bool stray;        /* its next process is configured for another group */
+  uint32_t twin_of;  /* says that it is that server, by number; 0: it does not */
+  bool gone;         /* it never comes back */
+  gr_member_id id;   /* the last that it had */
+  gr_seqno kept;     /* without storage: what its host has of it at the next start */
   uint64_t version;
 };
 

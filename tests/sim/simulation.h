@@ -37,6 +37,8 @@
 #include "servers.h"
 #include "storage.h"
 
+struct sim_scenario;
+
 enum sim_state { SIM_DOWN, SIM_UP, SIM_PAUSED, SIM_HALTED };
 
 /* From one member to another. */
@@ -141,6 +143,8 @@ struct simulation {
   bool faults_on;
   bool met; /* once, all members took part */
   const struct sim_foreign *foreign;
+  struct sim_scenario *scenario; /* NULL: the seed decides */
+  uint64_t elections;            /* candidates so far */
   uint64_t event_count;
   uint64_t turn_count;
 };
@@ -251,6 +255,10 @@ uint32_t sim_servers_leader(const struct simulation *sim);
 void sim_churn_join(struct simulation *sim, uint32_t index);
 bool sim_churn_leave(struct simulation *sim, uint32_t index);
 int sim_churn_remove(struct simulation *sim, uint32_t by, uint32_t index);
+/* These servers go on without all others. */
+int sim_churn_force(struct simulation *sim, uint32_t by, uint32_t servers);
+/* An operator sees that a majority is gone for good: those who are left go on. */
+void sim_churn_force_event(struct simulation *sim);
 void sim_churn_health(struct simulation *sim, uint32_t index, bool healthy);
 /* Its storage is lost, and perhaps what its host has. */
 void sim_churn_forget(struct simulation *sim, uint32_t index, bool host_too);
