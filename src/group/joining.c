@@ -27,9 +27,11 @@ static gr_member_id highest_known(const struct gr_group *group) {
 }
 
 void gr_joining_fill(const struct gr_group *group, struct gr_join *join) {
-  *join = (struct gr_join){.member = group->joining.stage == GR_JOINING_NOT
-                                         ? gr_members_status(group).self
-                                         : 0,
+  enum gr_joining_stage stage = group->joining.stage;
+  gr_member_id member = 0;
+  if (stage == GR_JOINING_NOT) member = gr_members_status(group).self;
+  if (stage == GR_JOINING_RECOVERING) member = group->joining.member;
+  *join = (struct gr_join){.member = member,
                            .known = highest_known(group),
                            .limits = gr_paxos_limits(group->paxos),
                            .applied = group->joining.applied,
@@ -150,6 +152,10 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
       gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
     else
       gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
+    return;
+  }
+  if (joining->stage == GR_JOINING_RECOVERING && answer->verdict == GR_VERDICT_GONE) {
+    gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
     return;
   }
   if (joining->stage != GR_JOINING_ASKING) return;

@@ -86,6 +86,8 @@ static void next_donor(struct gr_group *group) {
   joining->attempts++;
   link->tries++;
   link->due |= GR_DUE(GR_MESSAGE_RECOVER);
+  /* Who does not answer may have removed us meanwhile. */
+  if (joining->attempts > 1) link->due |= GR_DUE(GR_MESSAGE_JOIN);
   if (group->host.trace)
     group->host.trace(group->host.context, &(gr_trace_event){.kind = GR_TRACE_DONOR,
                                                              .now = group->now,

@@ -127,10 +127,24 @@ static void reset_ballots(struct gr_paxos *p) {
   }
 }
 
+/* One who is still to come to where it was added itself, and so has nothing yet, makes way
+ * for those who were added before it. */
+static uint32_t know_before_self(struct gr_paxos *p, gr_member_id id) {
+  gr_member_id self = p->roster.ids[p->self];
+  if (id > self) return know(p, id);
+  p->roster.count--;
+  uint32_t index = know(p, id);
+  p->self = know(p, self);
+  return index;
+}
+
 static void add_member(struct gr_paxos *p, const struct gr_config *config) {
   uint32_t index = gr_roster_index(&p->roster, config->member);
   bool self = index < p->roster.count; /* it has come to where it was added */
-  if (!self) index = know(p, config->member);
+  if (!self && !gr_is_member(p, p->self))
+    index = know_before_self(p, config->member);
+  else if (!self)
+    index = know(p, config->member);
   p->members |= gr_memberset_one(index);
   if (self) return;
   struct gr_peer *peer = &p->peers[index];
