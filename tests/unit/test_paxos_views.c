@@ -119,6 +119,30 @@ Test(paxos_views, who_comes_late_catches_up) {
   close_all();
 }
 
+/* Two are added, and the second begins before the first was: members are in the order of
+ * their ids there too, which is that of their messages within a slot. */
+Test(paxos_views, who_begins_before_others_were_added_orders_as_they_do) {
+  struct engine *leader = open_led(3, false);
+  chat(1);
+  any_follower()->down = true; /* keeps the log from being forgotten */
+  chat(2);
+  struct engine *first = engines_join(&all);
+  gr_member_id id = engine_admit(first);
+  struct engine *second = engines_join(&all);
+  cr_assert_eq(engine_change(leader, GR_CHANGE_ADD, 0, second), GR_OK);
+  cr_assert(engines_run(&all, engines_in_view, 3, SECOND));
+  for (uint8_t i = 0; i < 5; i++) chat(i);
+  cr_assert_eq(engine_install(second, leader, 4, id + 1), GR_OK);
+  cr_assert_eq(engine_status(second).view, 1);
+  cr_assert(engines_run(&all, engines_in_view, 3, SECOND));
+  cr_assert(engines_run(&all, engines_delivered, leader->seqno, SECOND));
+  for (uint8_t i = 0; i < 5; i++) chat(i);
+  for (uint32_t i = 1; i < second->paxos->roster.count; i++)
+    cr_assert_lt(second->paxos->roster.ids[i - 1], second->paxos->roster.ids[i]);
+  check_seats(second, "10 20 30 31- 32- ");
+  close_all();
+}
+
 Test(paxos_views, two_majorities_of_different_views_need_the_joiner) {
   open_led(3, false);
   struct engine *joiner = engines_join(&all);
