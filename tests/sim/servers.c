@@ -402,13 +402,14 @@ void sim_servers_rejoin(struct simulation *sim, const struct sim_event *event) {
   if (event->generation != (uint16_t)process->generation || !process->group || !out ||
       !server->wanted)
     return;
-  if (process->state_error == GR_ERR_DIVERGED || process->state == SIM_HALTED) {
+  if (process->state == SIM_HALTED && process->state_error != GR_ERR_DIVERGED) {
+    if (!process->storage_failed) sim_servers_start(sim, event->member);
+    return;
+  }
+  if (process->state_error == GR_ERR_DIVERGED) {
     /* Its operator gives it nothing to begin with. */
     server->diverged = false;
-    sim_process_crash(sim, event->member, true);
-    sim_storage_wipe(sim, event->member);
-    server->kept = 0;
-    server->founder = false;
+    sim_churn_forget(sim, event->member, true);
     sim_servers_start(sim, event->member);
     return;
   }
