@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Delivered messages that may wait for the client thread before the node waits for it. */
 #define HANDOVER_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -181,7 +180,8 @@ static int restore_end(void *context, bool complete) {
 
 /* ---- starting ---- */
 
-/* Whom a joiner asks: those that it was told, or, a founder, the other founders. */
+/* Whom one who is in no group asks to let it in: those that it was told, or, a founder
+ * whose former process took part, the other founders, or whoever is there now. */
 static size_t find_seeds(const struct kv_options *options, gr_slice seeds[GR_SEEDS_MAX]) {
   size_t count = options->seed_count;
   memcpy(seeds, options->seeds, count * sizeof(*seeds));
@@ -231,10 +231,8 @@ static int start_node(struct kv_group *group, const struct kv_snapshot *state,
   const struct kv_options *options = group->options;
   gr_slice seeds[GR_SEEDS_MAX];
   gr_options of_group = group_options(group, state);
-  if (group->joins) {
-    of_group.seeds = seeds;
-    of_group.seed_count = find_seeds(options, seeds);
-  }
+  of_group.seeds = seeds;
+  of_group.seed_count = find_seeds(options, seeds);
   gr_node_options node_options = {
       .size = sizeof(node_options),
       .group = &of_group,
@@ -292,68 +290,47 @@ static bool prepare(struct kv_group *group, struct kv_checkpoint *checkpoint) {
   return group->donor && group->recovery && choose_uuid(group, checkpoint);
 }
 
+/* A founder's snapshot without its log cannot be gone on with: it comes in anew. */
+static bool must_join(const struct kv_group *group,
+                      const struct kv_checkpoint *checkpoint) {
+  return group->options->id == 0 || (checkpoint && checkpoint->is_orphan);
+}
+
+static bool has_seeds(const struct kv_group *group) {
+  gr_slice seeds[GR_SEEDS_MAX];
+  return find_seeds(group->options, seeds) > 0;
+}
+
 struct kv_group *kv_group_start(const struct kv_options *options,
                                 struct kv_checkpoint *checkpoint,
-                                const struct kv_snapshot *state, bool is_orphan,
-                                char *error_text, size_t error_text_size) {
+                                const struct kv_snapshot *state, char *error_text,
+                                size_t error_text_size) {
   struct kv_group *group = calloc(1, sizeof(*group));
   if (!group) {
     snprintf(error_text, error_text_size, "cannot start: out of memory");
     return NULL;
   }
   group->options = options;
-  group->joins = options->id == 0 || is_orphan;
+  group->joins = must_join(group, checkpoint);
   pthread_mutex_init(&group->lock, NULL);
   if (!prepare(group, checkpoint))
     snprintf(error_text, error_text_size, "cannot start: %s", strerror(errno));
+  else if (group->joins && !has_seeds(group))
+    snprintf(error_text, error_text_size,
+             "%s: there is a snapshot, but the log that belongs to it is gone, and there "
+             "are no other members to ask",
+             options->data_path);
   else if (start_node(group, state, error_text, error_text_size) == GR_OK)
     return group;
   release(group);
   return NULL;
 }
 
-static void stop_node(struct kv_group *group) {
-  kv_handover_yield(group->handover, true);
-  gr_node_stop(group->node);
-  group->node = NULL;
-}
-
 void kv_group_stop(struct kv_group *group) {
   if (!group) return;
-  stop_node(group);
+  kv_handover_yield(group->handover, true);
+  gr_node_stop(group->node);
   release(group);
-}
-
-/* ---- coming in again ---- */
-
-bool kv_group_can_rejoin(const struct kv_group *group) {
-  gr_slice seeds[GR_SEEDS_MAX];
-  return !group->joins && find_seeds(group->options, seeds) > 0;
-}
-
-/* The log of a member that the group does not know any more is of no use, but nobody's to
- * delete. */
-static bool put_log_aside(const struct kv_options *options) {
-  char aside[KV_PATH_MAX + 48];
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  snprintf(aside, sizeof(aside), "%s.refused-%lld", options->data_log_path,
-           (long long)now.tv_sec);
-  kv_log(GR_LOG_WARNING, "the log is put aside as %s", aside);
-  return rename(options->data_log_path, aside) == 0;
-}
-
-bool kv_group_rejoin(struct kv_group *group, const struct kv_snapshot *state,
-                     char *error_text, size_t error_text_size) {
-  stop_node(group);
-  kv_handover_reopen(group->handover);
-  group->joins = true;
-  if (group->options->data_path && !put_log_aside(group->options)) {
-    snprintf(error_text, error_text_size, "%s: %s", group->options->data_log_path,
-             strerror(errno));
-    return false;
-  }
-  return start_node(group, state, error_text, error_text_size) == GR_OK;
 }
 
 /* ---- asking it ---- */

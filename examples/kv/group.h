@@ -34,25 +34,16 @@ enum kv_order {
   KV_ORDER_FORCE   /* those who are to go on */
 };
 
-/* The store holds every message up to that of `state` already. It joins if it is told to,
- * or cannot come back as a founder: if `is_orphan`. NULL: `error_text` says why, in one
- * line. */
+/* The store holds every message up to that of `state` already. `checkpoint` is NULL for a
+ * volatile member. NULL: `error_text` says why, in one line. */
 struct kv_group *kv_group_start(const struct kv_options *options,
                                 struct kv_checkpoint *checkpoint,
-                                const struct kv_snapshot *state, bool is_orphan,
-                                char *error_text, size_t error_text_size);
+                                const struct kv_snapshot *state, char *error_text,
+                                size_t error_text_size);
 void kv_group_stop(struct kv_group *group);
 
 struct kv_handover *kv_group_handover(struct kv_group *group);
 struct kv_donor *kv_group_donor(struct kv_group *group);
-
-/* True if a member that was refused as itself can come in as a new one. */
-bool kv_group_can_rejoin(const struct kv_group *group);
-
-/* Ends the node, and starts one that joins. False: as kv_group_start(), and there is no
- * node any more. */
-bool kv_group_rejoin(struct kv_group *group, const struct kv_snapshot *state,
-                     char *error_text, size_t error_text_size);
 
 /* Broadcasts one message without waiting; as gr_node_broadcast(). */
 int kv_group_broadcast(struct kv_group *group, const void *bytes, size_t size,

@@ -169,10 +169,3 @@ void kv_handover_yield(struct kv_handover *handover, bool yield) {
   pthread_cond_signal(&handover->room);
   pthread_mutex_unlock(&handover->lock);
 }
-
-void kv_handover_reopen(struct kv_handover *handover) {
-  pthread_mutex_lock(&handover->lock);
-  handover->state = (struct kv_handover_state){0};
-  handover->yielding = false;
-  pthread_mutex_unlock(&handover->lock);
-}

@@ -97,7 +97,4 @@ bool kv_handover_next(const struct kv_buffer *batch, size_t *at,
 /* On the client thread: while `yield` holds, the node's thread does not wait. */
 void kv_handover_yield(struct kv_handover *handover, bool yield);
 
-/* On the client thread, while there is no node: forgets that it halted. */
-void kv_handover_reopen(struct kv_handover *handover);
-
 #endif

@@ -61,8 +61,7 @@ static int serve(const struct kv_options *options, struct kv_store **store,
   struct kv_snapshot state = {0};
   if (checkpoint) state = checkpoint->latest;
   struct kv_group *group =
-      kv_group_start(options, checkpoint, &state, checkpoint && checkpoint->is_orphan,
-                     text, sizeof(text));
+      kv_group_start(options, checkpoint, &state, text, sizeof(text));
   if (!group) {
     close(listen_fd);
     return refused(text);

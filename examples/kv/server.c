@@ -133,7 +133,7 @@ static const char *failure_text(int error) {
   }
 }
 
-/* True if whoever is in this state for this reason may come back by itself. */
+/* True if one who was refused for this has nothing to wait for. */
 static bool is_refusal_for_good(int error) {
   return error == GR_ERR_WRONG_GROUP || error == GR_ERR_VERSION_TOO_LOW ||
          error == GR_ERR_GROUP_IS_FULL || error == GR_ERR_LIMITS_DIFFER ||
@@ -214,27 +214,7 @@ static void end_loading(struct server *server) {
          (unsigned long long)server->service.applied);
 }
 
-/* A member whose former process took part, and that lost what that one knew, is refused
- * as itself. It comes in again as a new one. */
-static bool rejoin(struct server *server) {
-  char text[512];
-  struct kv_snapshot held;
-  if (server->state.error != GR_ERR_REPLACED || !kv_group_can_rejoin(server->group) ||
-      !now_held(server, &held))
-    return false;
-  kv_log(GR_LOG_WARNING, "%s; it joins as a new member", server->state.text);
-  kv_waiting_fail_all(&server->waiting, KV_NOT_ONLINE_TEXT);
-  server->state = (struct kv_handover_state){0};
-  server->service.loading = server->checkpoint != NULL;
-  if (kv_group_rejoin(server->group, &held, text, sizeof(text))) return true;
-  server->state.halted = true;
-  server->state.error = GR_ERR_SYSTEM;
-  snprintf(server->state.text, sizeof(server->state.text), "%s", text);
-  return false;
-}
-
 static void halt(struct server *server) {
-  if (rejoin(server)) return;
   char name[64];
   snprintf(name, sizeof(name), "halted, %s", gr_error_name(server->state.error));
   fail(server, name, server->state.text);

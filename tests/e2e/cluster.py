@@ -268,6 +268,8 @@ class Cluster:
         try:
             for member in self.members:
                 member.start()
+            for member in self.members:
+                member.wait_until_online()
             self.wait_for_leader()
         except BaseException:
             self.end(show_logs=True)
