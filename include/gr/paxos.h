@@ -170,6 +170,7 @@ GR_API int gr_paxos_change(gr_paxos *paxos, const gr_change *change, gr_time now
  * it is called with nobody named, which ends it.
  *
  * GR_OK           begun
+ * GR_ERR_STATE    durable, and not resumed yet
  * GR_ERR_INVALID  an argument is NULL, the list names no members of the present view that are
  *                 all voters, or not this one
  * GR_ERR_HALTED   the member has halted

@@ -271,6 +271,8 @@ static int receive_message(gr_group *group, gr_member_id from, gr_slice frame) {
   bool was_quiet = group->quiet, was_dispatching = group->dispatching;
   group->quiet = group->dispatching = true; /* the host's callbacks may run inside */
   error = receive_body(group, from, &header, &reader);
+  if (error == GR_OK && link && link->incarnation == header.incarnation)
+    gr_members_heard(group, from);
   group->quiet = was_quiet;
   group->dispatching = was_dispatching;
   return error;
@@ -342,12 +344,14 @@ int gr_group_sendable(gr_group *group, gr_member_id to) {
 static void tick(gr_group *group) {
   if (group->now < group->tick_due) return;
   group->tick_due = group->now + group->options.heartbeat_interval_ns;
+  group->quiet = group->dispatching = true; /* a donor's host may be called */
   gr_members_tick(group);
   gr_leading_tick(group);
   gr_leaving_tick(group);
   gr_joining_tick(group);
   gr_donation_tick(group);
   gr_links_tick(group);
+  group->quiet = group->dispatching = false;
   group->serves = gr_members_status(group).view != 0 && refused(group) == GR_OK;
 }
 

@@ -23,18 +23,20 @@ static gr_member_id highest_known(const struct gr_group *group) {
   gr_seat seats[GR_MEMBERS_MAX];
   size_t count;
   gr_paxos_view(group->paxos, seats, GR_MEMBERS_MAX, &count);
-  return count == 0 ? 0 : seats[count - 1].id;
+  return count == 0 ? UINT64_MAX : seats[count - 1].id; /* in no view yet: any */
 }
 
 void gr_joining_fill(const struct gr_group *group, struct gr_join *join) {
   enum gr_joining_stage stage = group->joining.stage;
   gr_member_id member = 0;
+  gr_seqno applied = group->joining.applied;
   if (stage == GR_JOINING_NOT) member = gr_members_status(group).self;
   if (stage == GR_JOINING_RECOVERING) member = group->joining.member;
   *join = (struct gr_join){.member = member,
                            .known = highest_known(group),
                            .limits = gr_paxos_limits(group->paxos),
-                           .applied = group->joining.applied,
+                           .applied =
+                               applied == UINT64_MAX ? 0 : applied, /* it has nothing */
                            .members_max = group->options.members_max,
                            .attributes = group->options.attributes};
 }
@@ -148,7 +150,9 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
     }
     /* While a majority is heard only a later life of the group overrules it (R7). */
     if (group->quorum.state == GR_QUORUM_HELD && answer->detail <= status.epoch) return;
-    if (answer->error == GR_ERR_BEHIND)
+    if (group->leaving) /* it has come to pass */
+      gr_leaving_done(group);
+    else if (answer->error == GR_ERR_BEHIND)
       gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
     else
       gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
@@ -184,8 +188,11 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
 void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int error) {
   struct gr_joining *joining = &group->joining;
   gr_status status = gr_members_status(group);
-  joining->applied = status.seqno;
-  joining->digest = status.digest;
+  /* Its host may have more than the engine has come to. */
+  if (status.view != 0 && joining->applied < status.seqno) {
+    joining->applied = status.seqno;
+    joining->digest = status.digest;
+  }
   gr_members_step(group, cause, error);
   gr_recovery_stop(group);
   gr_donation_stop_all(group);
@@ -195,11 +202,14 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   group->removing = 0;
   group->left_until = 0;
   group->quorum = (struct gr_quorum){0};
+  memset(group->digests, 0, sizeof(group->digests));
+  group->failed = (struct gr_kept_digest){0};
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
     struct gr_link *link = &group->links[i];
     link->member = link->voter = link->suspected = false;
     link->tries = 0;
-    if (link->id != 0) link->until = GR_TIME_NEVER; /* whom to ask when we come back */
+    if (link->id != 0 && link->id < GR_MEMBER_ID_MAX)
+      link->until = GR_TIME_NEVER; /* whom to ask when we come back */
   }
   joining->again = error != GR_OK;
   joining->stage = GR_JOINING_RESTING;

@@ -89,7 +89,8 @@ void gr_members_enter(struct gr_group *group) {
   }
   for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
     struct gr_link *link = &group->links[i];
-    if (!link->member || gr_memberset_has(seen, i)) continue;
+    if (link->id == 0 || link->id >= GR_GUEST_BIT || gr_memberset_has(seen, i)) continue;
+    if (!link->member && link->until != GR_TIME_NEVER) continue;
     link->member = link->voter = link->suspected = false;
     link->until = group->now + LINGER_TIMEOUTS * group->options.election_timeout_ns;
   }
@@ -135,7 +136,8 @@ static void enter_own_state(struct gr_group *group, const gr_change *change) {
   if (change->member != gr_members_status(group).self) return;
   if (change->kind == GR_CHANGE_PROMOTE)
     gr_members_step(group, GR_CAUSE_PROMOTED, GR_OK);
-  else if (change->kind == GR_CHANGE_REMOVE && change->reason == GR_VIEW_LEFT)
+  else if (change->kind == GR_CHANGE_REMOVE &&
+           (change->reason == GR_VIEW_LEFT || group->leaving))
     gr_leaving_done(group);
   else if (change->kind == GR_CHANGE_REMOVE)
     gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
@@ -314,6 +316,9 @@ void gr_members_tick(struct gr_group *group) {
   gr_suspicion_report(&group->suspicion, GR_SELF_PLACE, suspected, group->now);
   gr_divergence_tick(group);
   poll_quorum(group);
+  /* An operator's word, given for want of a majority, is not needed any more. */
+  if (group->quorum.state == GR_QUORUM_HELD)
+    gr_paxos_force(group->paxos, NULL, 0, group->now);
   poll_caught_up(group);
   poll_stuck(group);
 }

@@ -59,6 +59,8 @@ static void break_off(struct gr_group *group) {
   struct gr_joining *joining = &group->joining;
   if (joining->snapshot == 0) return;
   joining->snapshot = 0;
+  joining->applied = UINT64_MAX; /* what the host had is gone: only a snapshot helps */
+  joining->digest = 0;
   if (group->host.restore_end(group->host.context, false) != 0)
     gr_paxos_halt(group->paxos, GR_ERR_HOST, "host.restore_end reported failure");
 }
@@ -86,8 +88,6 @@ static void next_donor(struct gr_group *group) {
   joining->attempts++;
   link->tries++;
   link->due |= GR_DUE(GR_MESSAGE_RECOVER);
-  /* Who does not answer may have removed us meanwhile. */
-  if (joining->attempts > 1) link->due |= GR_DUE(GR_MESSAGE_JOIN);
   if (group->host.trace)
     group->host.trace(group->host.context, &(gr_trace_event){.kind = GR_TRACE_DONOR,
                                                              .now = group->now,
@@ -101,6 +101,13 @@ static void pull(struct gr_group *group) {
   if (link) link->due |= GR_DUE(GR_MESSAGE_PULL);
 }
 
+/* Until it takes part in the order, asking whether it still is a member is its sign of
+ * life; who was removed meanwhile is told so. */
+static void tell_alive(struct gr_group *group) {
+  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+    if (group->links[i].member) group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);
+}
+
 void gr_recovery_tick(struct gr_group *group) {
   struct gr_joining *joining = &group->joining;
   if (group->now - joining->second >= UINT64_C(1000000000)) {
@@ -108,6 +115,7 @@ void gr_recovery_tick(struct gr_group *group) {
     joining->counted = 0;
     joining->second = group->now;
   }
+  tell_alive(group);
   if (joining->donor == 0 || group->now >= joining->donor_due) {
     next_donor(group);
     return;

@@ -158,7 +158,8 @@ void gr_candidate_advance(struct gr_paxos *p) {
   if (p->role != GR_ROLE_CANDIDATE) return;
   if (!p->reproposing) {
     if (!majority_promised(p)) return;
-    if (!learn_reported(p)) {
+    /* Behind a change that is chosen another view begins. */
+    if (!learn_reported(p) || gr_view_ends(p)) {
       give_up(p);
       return;
     }

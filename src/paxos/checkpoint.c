@@ -95,9 +95,10 @@ static void forget_boundaries(struct gr_storage *storage, gr_slot upto) {
     storage->boundary_spacing /= 2;
 }
 
-/* Keeps every second one, the last among them. */
+/* Keeps every second one, the last among them, and the first: it is what somebody needs
+ * who was away since. */
 static void thin_out(struct gr_storage *storage) {
-  uint32_t kept = 0;
+  uint32_t kept = 1;
   for (uint32_t i = 1; i < storage->boundary_count; i += 2)
     storage->boundaries[kept++] = storage->boundaries[i];
   storage->boundary_count = kept;
@@ -251,9 +252,22 @@ bool gr_paxos_trim(gr_paxos *p, gr_ticket *first, gr_slice *state) {
 
 /* ---- positions for others ---- */
 
+/* Of a message that was begun there all pieces are still here. */
+static bool pieces_kept(const struct gr_paxos *p, const struct gr_boundary *boundary) {
+  const struct gr_seats *seats = &p->views[boundary->view % GR_VIEWS_KEPT];
+  for (uint32_t i = 0; i < seats->count; i++) {
+    uint32_t index = gr_roster_index(&p->roster, seats->seats[i].id);
+    const struct gr_lane_state *state = &boundary->lanes[i];
+    if (state->first <= state->ordered &&
+        (index == p->roster.count || !gr_lane_batch(&p->lanes[index], state->first)))
+      return false;
+  }
+  return true;
+}
+
 static bool is_kept(const struct gr_paxos *p, const struct gr_boundary *boundary) {
-  return boundary->slot + 1 >= p->log_first &&
-         boundary->view + GR_VIEWS_KEPT > p->roster.view;
+  return boundary->slot + 1 >= p->log_first && boundary->view >= p->epoch_view &&
+         boundary->view + GR_VIEWS_KEPT > p->roster.view && pieces_kept(p, boundary);
 }
 
 /* The last one at or before this message; NULL if none is kept. */

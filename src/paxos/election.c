@@ -44,6 +44,7 @@ void gr_election_step_down(struct gr_paxos *p) {
   p->role = GR_ROLE_FOLLOWER;
   p->leader = GR_NOBODY;
   p->reproposing = false;
+  p->wanted.kind = 0;
   gr_election_rearm(p);
 }
 

@@ -158,6 +158,7 @@ struct gr_paxos {
   uint64_t founders; /* names the first life of the group; 0: begun by others */
   uint64_t group;    /* hash of group id, durability and limits that must be equal */
   struct gr_epoch epoch;
+  uint64_t epoch_view; /* the view that began it, if this member was there */
   struct gr_roster roster;
   struct gr_lane_limits limits;
   uint32_t self;

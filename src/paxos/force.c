@@ -22,6 +22,7 @@ bool gr_force_told(const struct gr_paxos *p) {
 int gr_paxos_force(gr_paxos *p, const gr_member_id *members, size_t count, gr_time now) {
   if (!p || (count > 0 && !members)) return GR_ERR_INVALID;
   if (gr_halted(p)) return GR_ERR_HALTED;
+  if (!p->storage.resumed) return GR_ERR_STATE;
   gr_latch(p, now);
   gr_memberset named = 0;
   for (size_t i = 0; i < count; i++) {
@@ -38,9 +39,11 @@ int gr_paxos_force(gr_paxos *p, const gr_member_id *members, size_t count, gr_ti
 
 /* Whoever is behind catches up meanwhile; then it is tried again. */
 void gr_force_poll(struct gr_paxos *p) {
-  if (p->forcing == 0 || p->now < p->election_due) return;
-  if (p->role == GR_ROLE_CANDIDATE && p->reproposing) return;
-  gr_candidate_begin(p);
+  if (p->forcing == 0) return;
+  if (p->role == GR_ROLE_CANDIDATE && p->reproposing)
+    gr_candidate_advance(p);
+  else if (p->now >= p->election_due)
+    gr_candidate_begin(p);
 }
 
 /* So many election timeouts those who hold a batch have to send it. */
@@ -48,6 +51,10 @@ void gr_force_poll(struct gr_paxos *p) {
 
 /* The first slot that cannot be part of the order, for now or for good. */
 static gr_slot first_lacking(const struct gr_paxos *p) {
+  for (gr_slot slot = p->delivered + 1; slot <= p->chosen; slot++) {
+    const struct gr_slot_entry *entry = gr_slot_at(&p->log, slot);
+    if (!gr_cut_held(p, entry->lanes, entry->marks)) return slot;
+  }
   for (gr_slot slot = p->chosen + 1; slot < p->reported_end; slot++) {
     const struct gr_slot_entry *entry = gr_slot_at(&p->reported, slot);
     if (entry->config != 0 || !gr_cut_held(p, entry->lanes, entry->marks)) return slot;
@@ -77,6 +84,7 @@ void gr_force_advance(struct gr_paxos *p) {
       p->now - p->forcing_since < FETCH_TIMEOUTS * p->options.election_timeout_ns;
   if (waits) return;
   struct gr_cut value;
+  if (p->chosen >= end) p->chosen = end - 1; /* chosen, but with those who are lost */
   for (gr_slot slot = p->chosen + 1; slot < end; slot++) {
     gr_slot_cut(&p->reported, gr_slot_at(&p->reported, slot), p->roster.count, &value);
     decide(p, &value);

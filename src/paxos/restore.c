@@ -113,6 +113,8 @@ static int restore_accept(struct gr_paxos *p, gr_ticket ticket, struct gr_reader
   gr_slot slot;
   /* What is chosen already may name members that are not any more. */
   if (gr_count_decode(&head, &slot) && slot <= p->chosen) return GR_OK;
+  /* What was accepted behind the change that ended an earlier view is void. */
+  if (gr_read_u64(&head) < p->roster.view) return GR_OK;
   int error = gr_accept_record_decode(body, &p->roster, &accept);
   if (error != GR_OK) return error;
   if (gr_ballot_compare(accept.ballot, p->promised) > 0 ||

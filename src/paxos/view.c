@@ -127,8 +127,8 @@ static void reset_ballots(struct gr_paxos *p) {
   }
 }
 
-/* One who is still to come to where it was added itself, and so has nothing yet, makes way
- * for those who were added before it. */
+/* One who is still to come to where it was added itself, and so has nothing yet, makes
+ * way for those who were added before it. */
 static uint32_t know_before_self(struct gr_paxos *p, gr_member_id id) {
   gr_member_id self = p->roster.ids[p->self];
   if (id > self) return know(p, id);
@@ -170,6 +170,7 @@ static void force_members(struct gr_paxos *p, const struct gr_config *config,
                           const struct gr_seats *next) {
   p->roster.former_tag = p->roster.tag;
   gr_view_epoch(p, (struct gr_epoch){p->epoch.count + 1, config->incarnation});
+  p->epoch_view = p->roster.view;
   for (uint32_t i = 0; i < p->roster.count; i++) {
     if (!gr_is_member(p, i)) continue;
     p->peers[i].former = true;
@@ -207,6 +208,9 @@ static bool can_drop_all(const struct gr_paxos *p) {
 /* Storage may still be writing batches that are to be dropped. */
 static bool can_enter(const struct gr_paxos *p, const struct gr_config *config) {
   if (p->entered_due) return false;
+  /* What ends the view is given to storage before anything of the next one. */
+  if (p->roster.durable && p->storage.resumed && p->storage.next_slot <= p->delivered + 1)
+    return false;
   if (config->kind == GR_CHANGE_ADD)
     return p->roster.count < p->places ||
            gr_roster_index(&p->roster, config->member) < p->roster.count;
@@ -216,12 +220,20 @@ static bool can_enter(const struct gr_paxos *p, const struct gr_config *config) 
          !gr_lane_tail_in_use(&p->lanes[index], p->storage.synced);
 }
 
+/* The log may still name somebody who was removed. */
+static bool is_named(const struct gr_paxos *p) {
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (p->peers[i].removed >= p->log_first) return true;
+  return false;
+}
+
 /* Makes room for one more, if need be at the cost of those who lag: what they lack names
  * members that are long gone. A replay forgets what life forgot when it came here. */
 static void make_place(struct gr_paxos *p) {
   if (!p->storage.resumed) gr_learner_forget(p, p->storage.restored_forgotten + 1);
   gr_view_compact(p);
-  while (p->storage.resumed && p->roster.count == p->places && gr_learner_evict(p))
+  while (p->storage.resumed && p->roster.count == p->places && is_named(p) &&
+         gr_learner_evict(p))
     gr_view_compact(p);
 }
 
@@ -234,6 +246,8 @@ bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config) {
                  "I-VIEW-1: a change that is chosen applies to its view"))
     return false;
   p->delivered++;
+  p->log_end = p->delivered + 1; /* R3 */
+  if (p->storage.next_slot > p->log_end) p->storage.next_slot = p->log_end;
   bool led = p->role == GR_ROLE_LEADER;
   gr_ballot ballot = p->promised;
   p->roster.view = next.number;
@@ -247,6 +261,7 @@ bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config) {
     force_members(p, config, &next);
   else
     p->voters |= gr_memberset_one(gr_roster_index(&p->roster, config->member));
+  p->forcing &= config->kind == GR_CHANGE_FORCE ? 0 : p->voters;
   p->entered = *config;
   p->entered_due = true;
   p->counters.views_entered++;
@@ -311,6 +326,7 @@ static void forget_index(struct gr_paxos *p, uint32_t gone) {
   p->members = gr_memberset_without(p->members, gone);
   p->voters = gr_memberset_without(p->voters, gone);
   p->prevotes = gr_memberset_without(p->prevotes, gone);
+  p->forcing = gr_memberset_without(p->forcing, gone);
   index_without(&p->self, gone);
   index_without(&p->leader, gone);
   index_without(&p->transfer_to, gone);
