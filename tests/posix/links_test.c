@@ -294,6 +294,23 @@ Test(links, a_new_name_is_said_in_a_new_hello) {
   close(after);
 }
 
+static void broadcast_ten(gr_node *node) {
+  for (uint64_t tag = 1; tag <= 10; tag++)
+    cr_assert_eq(gr_node_broadcast(node, NULL, 0, tag, false), GR_OK);
+  cluster.witnesses[0].at_delivery = rename_now; /* when the first is delivered */
+}
+
+/* What was broadcast under the old name does not come back under the new one. */
+Test(links, a_new_name_ends_what_is_on_its_way) {
+  struct witness *witness = cluster.witnesses;
+  ask(9, broadcast_ten);
+  cr_assert(await_deliveries(witness, 11));
+  cr_assert_eq(witness->failed, 9);
+  cr_assert_eq(witness->failed_tag, 10);
+  cr_assert_eq(witness->failed_error, GR_ERR_REMOVED);
+  for (size_t i = 0; i < 11; i++) cr_assert_eq(witness->records[i].tag, i == 1 ? 1 : 0);
+}
+
 /* A founder that says nothing of its address is where the list of founders says. */
 Test(links, founders_addresses) {
   link_to(7, "", 0);
@@ -341,6 +358,7 @@ static int call(gr_member_id from, gr_member_id to) {
   send_hello(fd, GR_HELLO_OPEN, from, to);
   read_exactly(fd, reply, sizeof(reply));
   cr_assert_eq(reply[4 + 7], GR_HELLO_OK);
+  (void)link_count(); /* answered when what the hello brought about is done */
   return fd;
 }
 

@@ -293,6 +293,7 @@ Test(members, the_last_one_goes_on_by_force) {
   cr_assert_eq(witness->state_error, GR_ERR_NO_QUORUM);
   broadcast(0, 1);
   cr_assert(await_failed(witness, 1));
+  cr_assert_eq(witness->failed_error, GR_ERR_NO_QUORUM);
   cr_assert_eq(gr_node_force(witness->node, &self, 1), GR_OK);
   cr_assert(await_view(witness, 1));
   await_online(0);
