@@ -499,7 +499,8 @@ int gr_group_status(const gr_group *group, gr_status *status) {
   now.state = group->state.state;
   now.quorum = group->quorum.state == GR_QUORUM_HELD;
   if (now.view == 0) { /* what the host has, and is to come in with */
-    now.seqno = group->joining.applied;
+    bool has = group->joining.applied != UINT64_MAX;
+    now.seqno = has ? group->joining.applied : 0;
     now.digest = group->joining.digest;
   }
   return gr_fill_in(status, status->size, &now, sizeof(now));
