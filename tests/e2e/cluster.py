@@ -60,8 +60,8 @@ class Client:
     """A connection that speaks RESP2. Errors in replies are returned, not raised, within
     arrays; a reply that is an error is raised."""
 
-    def __init__(self, port, timeout=10):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=10, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")
 
@@ -135,6 +135,7 @@ class Member:
     def __init__(self, cluster, number, port, group_port=None):
         self.cluster = cluster
         self.number = number
+        self.host = "127.0.0.1"
         self.port = port
         self.group_port = group_port
         self.uuid = str(uuid.uuid4())
@@ -143,12 +144,15 @@ class Member:
         self.error_path = cluster.folder / f"member{number}.err"
         self.data_path = cluster.data_root / f"data{number}" if cluster.data_root else None
 
+    def connect(self, timeout=10):
+        return Client(self.port, timeout, self.host)
+
     def command(self, *more):
         words = [str(self.cluster.program), "--port", str(self.port)]
         words += ["--group", self.cluster.group]
         if self.group_port:
             words += ["--join", self.cluster.seeds(), "--uuid", self.uuid]
-            words += ["--listen", f"127.0.0.1:{self.group_port}"]
+            words += ["--listen", f"{self.host}:{self.group_port}"]
         else:
             words += ["--id", str(self.number), *self.cluster.addresses()]
         if self.data_path:
@@ -168,7 +172,7 @@ class Member:
     def info(self):
         """INFO as a dictionary; empty while the member does not answer."""
         try:
-            with Client(self.port) as client:
+            with self.connect() as client:
                 text = client.call("INFO").decode()
         except (OSError, ConnectionError):
             return {}
@@ -176,7 +180,7 @@ class Member:
         return dict(line.split(":", 1) for line in lines)
 
     def call(self, *words):
-        with Client(self.port) as client:
+        with self.connect() as client:
             return client.call(*words)
 
     def state(self):
@@ -256,12 +260,16 @@ class Cluster:
 
     def seeds(self):
         """Whom a joiner asks: the founders, wherever they are by now."""
-        return ",".join(f"127.0.0.1:{port}" for port in self.group_ports)
+        return ",".join(self.founder_addresses())
+
+    def founder_addresses(self):
+        """Where the founders listen for each other."""
+        return [f"{member.host}:{port}" for member, port in zip(self.members, self.group_ports)]
 
     def addresses(self):
         words = []
-        for i, port in enumerate(self.group_ports):
-            words += ["--member", f"{i + 1}=127.0.0.1:{port}"]
+        for i, address in enumerate(self.founder_addresses()):
+            words += ["--member", f"{i + 1}={address}"]
         return words
 
     def __enter__(self):
@@ -345,7 +353,7 @@ class Probe:
     def __init__(self, program, member, name, seconds):
         self.name = name
         self.member = member
-        words = [str(program), "--port", str(member.port), "--name", name]
+        words = [str(program), "--host", member.host, "--port", str(member.port), "--name", name]
         self.process = subprocess.Popen([*words, "--seconds", str(seconds)],
                                         stdout=subprocess.PIPE, text=True)
 
@@ -369,7 +377,7 @@ def check_probe(member, name, result):
     without an answer may be there or not."""
     missing = doubled = 0
     total = result["acknowledged"] + result["unknown"]
-    with Client(member.port) as client:
+    with member.connect() as client:
         for first in range(1, total + 1, 1000):
             numbers = range(first, min(first + 1000, total + 1))
             values = client.call("MGET", *[f"probe:{name}:{i}" for i in numbers])

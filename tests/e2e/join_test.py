@@ -3,47 +3,17 @@
 meanwhile, and whatever clients were told is there, once, at all of them."""
 import random
 import signal
-import threading
 import time
 
-from cluster import Client, ServerError, benchmark, wait_until
+from cluster import ServerError, benchmark, wait_until
 from e2e_case import Case, main
-from writers import check_at, finish_writers, start_writers
+from writers import Pulse, check_at, finish_writers, start_writers
 
 # Members are removed soon, so that tests need not wait.
 QUICK = ("--suspect-ceiling-ms", "1000", "--expel-timeout-ms", "1000")
 
 # The group goes on all the time; this machine is shared with others.
 STALL_MAX_S = 3.0
-
-
-class Pulse(threading.Thread):
-    """Writes at one member all the time; how long it had to wait at most."""
-
-    def __init__(self, member):
-        super().__init__(daemon=True)
-        self.member = member
-        self.stopping = threading.Event()
-        self.longest = 0.0
-        self.failure = None
-        self.start()
-
-    def run(self):
-        try:
-            with Client(self.member.port, timeout=60) as client:
-                while not self.stopping.is_set():
-                    begin = time.monotonic()
-                    client.call("INCR", f"pulse:{self.member.number}")
-                    self.longest = max(self.longest, time.monotonic() - begin)
-        except (OSError, ServerError) as failure:
-            self.failure = failure
-
-    def end(self):
-        self.stopping.set()
-        self.join(60)
-        if self.failure:
-            raise self.failure
-        return self.longest
 
 
 class Join(Case):
@@ -168,7 +138,6 @@ class Join(Case):
             joined.start()
             joined.wait_until_online()
         self.fill(cluster, 20000, 100)
-        writers, _ = self.load([])
         writers = start_writers(cluster.members, "w", random.Random(1))
         for member in list(cluster.members):
             load = benchmark(cluster.members[member.number % 5].port, "-t", "set", "-n", "2000",
@@ -265,7 +234,7 @@ class Join(Case):
                 member.wait_until_online()
             last.call("SET", "a", "1")
             cluster.wait_for_same_digest()
-            with Client(last.port) as waiting:
+            with last.connect() as waiting:
                 for member in others:
                     member.signal(signal.SIGSTOP)
                 begin = time.monotonic()

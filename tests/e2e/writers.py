@@ -9,7 +9,7 @@ that each is checked with a few reads.
 import threading
 import time
 
-from cluster import Client, Failed, ServerError, is_refusal
+from cluster import Failed, ServerError, is_refusal
 
 # Longer than any outage that a test makes: a connection to a member that lives is not given up.
 ANSWER_S = 60
@@ -126,7 +126,7 @@ class Findings:
 def check_at(member, histories):
     """Compares histories with what a member holds."""
     found = Findings()
-    with Client(member.port) as client:
+    with member.connect() as client:
         for history in histories:
             keys = history.keys()
             values = []
@@ -169,7 +169,7 @@ class Writer(threading.Thread):
     def _write_at(self, member):
         """Writes until the connection is lost."""
         try:
-            client = Client(member.port, timeout=ANSWER_S)
+            client = member.connect(ANSWER_S)
         except OSError:
             time.sleep(0.005)  # nobody listens: do not spin
             return
@@ -222,3 +222,33 @@ def finish_writers(writers):
     for writer in writers:
         writer.stopping.set()
     return [writer.finish() for writer in writers]
+
+
+class Pulse(threading.Thread):
+    """Writes at one member all the time; how long it had to wait at most."""
+
+    def __init__(self, member):
+        super().__init__(daemon=True)
+        self.member = member
+        self.stopping = threading.Event()
+        self.longest = 0.0
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            with self.member.connect(ANSWER_S) as client:
+                while not self.stopping.is_set():
+                    begin = time.monotonic()
+                    client.call("INCR", f"pulse:{self.member.number}")
+                    self.longest = max(self.longest, time.monotonic() - begin)
+        except (OSError, ServerError) as failure:
+            self.failure = failure
+
+    def end(self):
+        """Ends it; the longest wait in seconds."""
+        self.stopping.set()
+        self.join(ANSWER_S)
+        if self.failure:
+            raise self.failure
+        return self.longest
