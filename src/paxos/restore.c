@@ -18,7 +18,10 @@
 /* Whose storage it is. The first life of a group is named by its founders. */
 static int check_view(const struct gr_paxos *p, const struct gr_view_record *view) {
   bool founder = p->options.founder_count > 0;
-  if (view->self != 0 && p->options.self != 0 && view->self != p->options.self)
+  /* A founder may have become another member since; another founder's it is not. */
+  bool other = view->self != 0 && founder && view->self != p->options.self;
+  if (other && p->roster.view == 1 && !p->storage.restored_view &&
+      gr_seats_find(gr_view_seats(p), view->self) < gr_view_seats(p)->count)
     return GR_ERR_FOREIGN;
   if (founder && view->self != 0 && view->epoch.count == 1 && p->founders != 0 &&
       view->epoch.random != p->founders)
@@ -27,6 +30,7 @@ static int check_view(const struct gr_paxos *p, const struct gr_view_record *vie
 }
 
 void gr_view_take(struct gr_paxos *p, const struct gr_view_record *view) {
+  p->storage.restored_view = true;
   gr_view_epoch(p, view->epoch);
   gr_view_begin(p, &view->seats, view->self);
   p->roster.incarnation = view->incarnation;

@@ -372,6 +372,8 @@ Test(paxos_view_rules, r10_what_ends_a_view_is_stored_before_a_promise_of_the_ne
   rig_meet(&rig);
   struct gr_log_value change = change_in_3;
   cr_assert_eq(rig_log(&rig, 1, 1, 1, &change, 1), GR_OK);
+  cr_assert_eq(deliver(), 0, "storage has yet to be given what ends the view");
+  storage_take(&storage, rig.paxos);
   cr_assert_eq(deliver(), 2);
   rig.roster.view = 2;
   struct gr_prepare prepare = {ballot_of_view(2, 4, 1), 2, {.view = 1}};
