@@ -15,14 +15,23 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "e2e"))
-from cluster import Cluster, Failed, Probe, benchmark, check_probe, wait_until  # noqa: E402
+from cluster import (Cluster, Failed, Probe, ServerError, benchmark,  # noqa: E402
+                     check_probe, wait_until)
 
 # How often the table changes, and how long the load runs before and after the failure.
 TABLE_S = 0.25
 BEFORE_S = 2.0
+ANSWER_S = 0.5  # whoever takes longer to say how it is does not answer
 AFTER_S = 3.0
 
 ELECTION_TIMEOUT_MS = 300
+
+# A member that is not heard is suspected after the first, at the latest, and removed after the
+# second on top.
+SUSPECT_MS = 1000
+EXPEL_MS = 2000
+
+CHANGE_S = 20  # for a change of the membership to come to pass
 
 TERMINAL = sys.stdout.isatty()
 COLOURS = TERMINAL and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -49,7 +58,7 @@ class Table:
         self.latest = {}
 
     def row(self, member):
-        facts = member.info() if member.is_up() else {}
+        facts = member.info(ANSWER_S) if member.is_up() else {}
         now = time.monotonic()
         if not facts:
             self.latest.pop(member.number, None)
@@ -59,12 +68,16 @@ class Table:
         before, then = self.latest.get(member.number, (seqno, now))
         self.latest[member.number] = (seqno, now)
         rate = f"{(seqno - before) / (now - then):,.0f}" if now > then else "-"
-        role = f"{facts.get('role', '?'):<9}"
-        if role.startswith("leader"):
-            role = paint(role, "1;32")
         reachable = f"{facts.get('members_reachable', '?')} of {facts.get('members', '?')}"
-        return (f"  {member.number:>6}  {role}  {reachable:>9}  {seqno:>9,}  {rate:>9}  "
-                f"{facts['digest']}")
+        return (f"  {member.number:>6}  {self.role(facts)}  {reachable:>9}  {seqno:>9,}  "
+                f"{rate:>9}  {facts['digest']}")
+
+    def role(self, facts):
+        state = facts.get("state", "?")
+        role = f"{facts.get('role', '?') if state == 'ONLINE' else state:<10}"
+        if state == "ONLINE":
+            return paint(role, "1;32") if role.startswith("leader") else role
+        return paint(role, "33")
 
     def show(self):
         rows = [self.row(member) for member in self.cluster.members]
@@ -72,7 +85,7 @@ class Table:
             return rows
         if self.lines:
             print(f"\033[{self.lines}A", end="")
-        head = paint("  member  role       reachable    message   writes/s  digest of the state", "2")
+        head = paint("  member  role        reachable    message   writes/s  digest of the state", "2")
         for line in [head, *rows]:
             print(f"\033[2K{line}")
         sys.stdout.flush()
@@ -83,7 +96,7 @@ class Table:
         """Leaves the last state on the screen."""
         rows = self.show()
         if not TERMINAL:
-            print("  member  role       reachable    message   writes/s  digest of the state")
+            print("  member  role        reachable    message   writes/s  digest of the state")
             print("\n".join(rows), flush=True)
         self.lines = 0
 
@@ -91,6 +104,16 @@ class Table:
         while condition():
             self.show()
             time.sleep(TABLE_S)
+
+    def show_until(self, condition, what):
+        """Shows the members until the condition holds; how long that took."""
+        begin = time.monotonic()
+        while not condition():
+            if time.monotonic() - begin > CHANGE_S:
+                raise Failed(f"not within {CHANGE_S} s: {what}")
+            self.show()
+            time.sleep(0.02 if not TERMINAL else TABLE_S / 2)
+        return time.monotonic() - begin
 
     def show_for(self, seconds):
         end = time.monotonic() + seconds
@@ -198,10 +221,85 @@ def lose_power(cluster, table, measured):
     return sum(check_member(member, measured) for member in cluster.members)
 
 
+def members_known(member):
+    return [known["id"] for known in member.members()]
+
+
+def join(cluster, table):
+    """A fourth member comes in under load; returns it."""
+    step("A fourth member joins under load: it gets a snapshot, and what was written meanwhile")
+    joiner = cluster.add()
+    joiner.start()
+    took = table.show_until(lambda: joiner.state() == "ONLINE", "the fourth member is ONLINE")
+    table.show_for(1)
+    table.finish()
+    facts = joiner.info()
+    print(f"  Member {joiner.number} is ONLINE {bold('%.0f ms' % (took * 1000))} after its start, "
+          f"with {joiner.call('DBSIZE'):,} keys, {int(facts['recovery_snapshot_bytes']):,} bytes "
+          "of them in a snapshot.")
+    return joiner
+
+
+def leave(member, stays, table):
+    step(f"Member {member.number} leaves (GR LEAVE) and takes no more writes")
+    number = member.info()["member_id"]
+    member.call("GR", "LEAVE")
+    took = table.show_until(lambda: number not in members_known(stays), "the others know")
+    table.show_until(lambda: member.state() == "OFFLINE", "it knows")
+    try:
+        member.call("SET", "a", "1")
+        raise Failed("a member that has left takes a write")
+    except ServerError as error:
+        print(f"  The others know after {took * 1000:.0f} ms. It answers: {error}")
+    table.finish()
+
+
+def cut_off(member, stays, table):
+    step(f"Member {member.number} stands still (SIGSTOP) for longer than the others wait")
+    number = member.info()["member_id"]
+    member.signal(signal.SIGSTOP)
+    took = table.show_until(lambda: number not in members_known(stays), "it is removed")
+    table.finish()
+    print(f"  It is removed after {took:.1f} s. Now it goes on (SIGCONT).")
+    member.signal(signal.SIGCONT)
+    took = table.show_until(lambda: member.info().get("member_id") != number and
+                            member.state() == "ONLINE", "it comes back")
+    table.finish()
+    print(f"  It has learned that, and has come back by itself, {bold('%.1f s' % took)} later, "
+          f"as member {member.info()['member_id']} of the group.")
+
+
+def change_members(cluster, table, probe_program, children):
+    """Members come, go, and come back while clients write. The number of lies."""
+    leader = cluster.wait_for_leader()
+    leaver, stopped = [member for member in cluster.members if member is not leader]
+    run = benchmark(leader.port, "-t", "set", "-n", "100000000", "-r", "10000", "-c", "10")
+    probes = [Probe(probe_program, leader, "members", 50)]
+    children += [run, probes[0].process]
+    joiner = join(cluster, table)
+    probes.append(Probe(probe_program, joiner, "joiner", 50))
+    children.append(probes[1].process)
+    leave(leaver, leader, table)
+    cut_off(stopped, leader, table)
+    run.terminate()
+    run.communicate(timeout=10)
+    measured = [(probe, probe.end()) for probe in probes]
+    remaining = [leader, stopped, joiner]
+    cluster.wait_for_same_digest(remaining)
+    step("What clients saw meanwhile")
+    wrong = 0
+    for probe, result in measured:
+        print(f"  at member {probe.member.number}: {result['acknowledged']:,} writes, longest wait "
+              f"{bold('%.0f ms' % (result['longest_us'] / 1000))}")
+        wrong += result["doubled"] + result["lost"]
+    return wrong + sum(check_member(member, measured) for member in remaining), remaining
+
+
 def demonstrate(program, probe_program, folder, children):
     begin = time.monotonic()
     step("Three members of one group, on loopback, each with a log on disk")
-    options = ["--election-timeout-ms", str(ELECTION_TIMEOUT_MS)]
+    options = ["--election-timeout-ms", str(ELECTION_TIMEOUT_MS),
+               "--suspect-ceiling-ms", str(SUSPECT_MS), "--expel-timeout-ms", str(EXPEL_MS)]
     with Cluster(program, folder, options=options, data_root=folder) as cluster:
         table = Table(cluster)
         table.finish()
@@ -209,9 +307,11 @@ def demonstrate(program, probe_program, folder, children):
         measured, survivors = kill_leader(cluster, table, probe_program, children)
         wrong = report_failure(measured, survivors)
         wrong += lose_power(cluster, table, measured)
-        digests = {member.call("DIGEST") for member in cluster.members}
+        lies, remaining = change_members(cluster, table, probe_program, children)
+        wrong += lies
+        digests = {member.call("DIGEST") for member in remaining}
         same = len(digests) == 1
-        print(f"  The state at all three is {'the same' if same else 'NOT the same'}: "
+        print(f"  The state at all of them is {'the same' if same else 'NOT the same'}: "
               f"{b', '.join(digests).decode()}")
     held = wrong == 0 and same
     verdict = paint("Everything held.", "1;32") if held else paint("NOT everything held.", "1;31")

@@ -169,10 +169,10 @@ class Member:
     def is_up(self):
         return self.process is not None and self.process.poll() is None
 
-    def info(self):
+    def info(self, timeout=10):
         """INFO as a dictionary; empty while the member does not answer."""
         try:
-            with self.connect() as client:
+            with self.connect(timeout) as client:
                 text = client.call("INFO").decode()
         except (OSError, ConnectionError):
             return {}
