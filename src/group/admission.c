@@ -27,7 +27,7 @@ static bool keep_request(struct gr_link *link, const struct gr_join *join) {
 
 static uint32_t guests(const struct gr_group *group) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if ((group->links[i].id & GR_SEED_BITS) == GR_GUEST_BIT) count++;
   return count;
 }
@@ -76,7 +76,7 @@ void gr_admission_asked(struct gr_group *group, gr_member_id from,
   link->until = group->now + 4 * group->options.election_timeout_ns;
   link->answer_incarnation = header->incarnation;
   link->answer_group = header->group;
-  link->asks = true;
+  link->asks = group->guests_ask = true;
 }
 
 /* ---- the verdict ---- */
@@ -172,8 +172,10 @@ static void decide(struct gr_group *group, struct gr_link *link) {
 }
 
 void gr_admission_act(struct gr_group *group) {
+  if (!group->guests_ask) return;
+  group->guests_ask = false;
   gr_status status = gr_members_status(group);
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     if (link->id == 0 || !link->asks) continue;
     if (link->answer_group != group->id_hash)
@@ -187,7 +189,7 @@ void gr_admission_act(struct gr_group *group) {
 }
 
 void gr_admission_entered(struct gr_group *group, const gr_change *change) {
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     if ((link->id & GR_SEED_BITS) != GR_GUEST_BIT ||
         link->answer_incarnation != change->incarnation)

@@ -193,7 +193,7 @@ static bool send_to(gr_group *group, struct gr_link *link) {
 static bool send_all(gr_group *group) {
   bool sent = false;
   group->quiet = true;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].id != 0 && group->links[i].told)
       sent = send_to(group, &group->links[i]) || sent;
   if (sent && group->host.flush) group->host.flush(group->host.context);
@@ -266,8 +266,9 @@ static bool tell_state(gr_group *group) {
 
 /* The founders have met, or it has come back, or in. */
 static bool begin_view(gr_group *group) {
+  if (!group->begins) return false;
   gr_status status = gr_members_status(group);
-  if (!group->begins || status.view == 0 || status.role == GR_ROLE_FORMING) return false;
+  if (status.view == 0 || status.role == GR_ROLE_FORMING) return false;
   gr_members_begin(group);
   if (group->state.state == GR_MEMBER_OFFLINE)
     gr_members_step(group, status.boot > 1 ? GR_CAUSE_RESUMED : GR_CAUSE_FOUNDED, GR_OK);

@@ -48,7 +48,7 @@ static bool failure_differs(const struct gr_group *group, const struct gr_note *
 void gr_divergence_tick(struct gr_group *group) {
   gr_memberset against = 0;
   gr_seqno passed = gr_members_status(group).seqno;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     const struct gr_link *link = &group->links[i];
     if (!link->member || !link->voter || link->note_came == 0) continue;
     if (history_differs(group, &link->note) ||

@@ -483,7 +483,7 @@ int gr_group_resume(gr_group *group, gr_time now) {
   if (error != GR_OK) return error;
   gr_status status = gr_members_status(group);
   group->name = status.self;
-  group->name_due = true;
+  group->name_due = group->links_due = true;
   if (status.view != 0) gr_members_enter(group);
   if (status.view != 0 && !gr_members_seated(group)) /* it had gone before it stopped */
     gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
@@ -526,7 +526,7 @@ int gr_group_members(const gr_group *group, gr_member *members, size_t capacity,
   for (size_t i = 0; error == GR_OK && i < *count && i < capacity; i++) {
     gr_attributes_of(seats[i].profile, &members[i].attributes);
     if (members[i].is_self) members[i].state = group->state.state;
-    for (uint32_t k = 0; k < GR_LINKS_MAX; k++)
+    for (uint32_t k = 0; k < group->link_end; k++)
       if (group->links[k].id == members[i].id)
         members[i].unreachable = group->links[k].suspected;
   }

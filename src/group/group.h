@@ -166,6 +166,9 @@ struct gr_group {
   uint8_t seed_bytes[GR_SEEDS_MAX][GR_ADDRESS_BYTES_MAX];
   uint64_t id_hash; /* of the group's id */
   struct gr_link links[GR_LINKS_MAX];
+  uint32_t link_end; /* places from here on are free */
+  bool links_due;    /* the host is to be told of some */
+  bool guests_ask;   /* somebody waits for an answer */
   gr_seqno kept;     /* durable mode: what the host keeps, whatever happens */
   gr_member_id name; /* by which the transport knows us */
   bool name_due;     /* and is to be told */

@@ -44,13 +44,13 @@ void gr_joining_fill(const struct gr_group *group, struct gr_join *join) {
 static void rename_to(struct gr_group *group, gr_member_id name) {
   if (group->name == name) return;
   group->name = name;
-  group->name_due = true;
+  group->name_due = group->links_due = true;
 }
 
 /* ---- asking ---- */
 
 static void close_seeds(struct gr_group *group) {
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if ((group->links[i].id & GR_SEED_BITS) == GR_SEED_BITS)
       gr_link_close(group, &group->links[i]);
 }
@@ -109,7 +109,7 @@ static void fail(struct gr_group *group, int error) {
 
 /* Those who were members when we were are asked no more. */
 static void close_former(struct gr_group *group) {
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].id != 0 && group->links[i].id < GR_MEMBER_ID_MAX)
       group->links[i].until = group->now + patience(group);
 }
@@ -204,7 +204,7 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   group->quorum = (struct gr_quorum){0};
   memset(group->digests, 0, sizeof(group->digests));
   group->failed = (struct gr_kept_digest){0};
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     link->member = link->voter = link->suspected = false;
     link->tries = 0;
@@ -234,7 +234,7 @@ static void ask_whether_member(struct gr_group *group) {
   bool forming = gr_members_status(group).role == GR_ROLE_FORMING;
   bool lost = forming || group->quorum.state != GR_QUORUM_HELD;
   group->asked_due = group->now + patience(group);
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member && (lost || group->links[i].suspected))
       group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);
   if (forming) ask_seeds(group);

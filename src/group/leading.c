@@ -22,7 +22,7 @@ bool gr_leading_remove(struct gr_group *group, gr_member_id member, uint8_t reas
 static bool can_do_without(const struct gr_group *group, uint32_t place) {
   gr_memberset left = group->suspicion.voters & ~gr_memberset_one(place);
   gr_memberset heard = gr_memberset_one(GR_SELF_PLACE);
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member && !group->links[i].suspected && i != place)
       heard |= gr_memberset_one(i);
   return gr_memberset_majority(heard, left);
@@ -40,7 +40,7 @@ static bool expel(struct gr_group *group) {
 }
 
 static bool remove_unhealthy(struct gr_group *group) {
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     const struct gr_link *link = &group->links[i];
     if (!link->member || link->healthy || !can_do_without(group, i)) continue;
     if (group->now - link->unhealthy_since >= group->options.expel_timeout_ns)

@@ -62,7 +62,7 @@ static void seat_link(struct gr_group *group, const gr_seat *seat) {
 static void enter_suspicion(struct gr_group *group, bool self, bool votes) {
   gr_memberset members = self ? gr_memberset_one(GR_SELF_PLACE) : 0;
   gr_memberset voters = votes ? gr_memberset_one(GR_SELF_PLACE) : 0;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     if (!group->links[i].member) continue;
     members |= gr_memberset_one(i);
     if (group->links[i].voter) voters |= gr_memberset_one(i);
@@ -87,7 +87,7 @@ void gr_members_enter(struct gr_group *group) {
     struct gr_link *link = gr_link_find(group, seats[i].id);
     if (link) seen |= gr_memberset_one(gr_link_place(group, link));
   }
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     if (link->id == 0 || link->id >= GR_GUEST_BIT || gr_memberset_has(seen, i)) continue;
     if (!link->member && link->until != GR_TIME_NEVER) continue;
@@ -117,7 +117,7 @@ static void tell_view(struct gr_group *group, enum gr_view_reason reason,
 
 void gr_members_begin(struct gr_group *group) {
   group->begins = false;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     gr_detector_begin(&group->links[i].detector, group->now);
   gr_members_enter(group);
   if (group->view_due) tell_view(group, GR_VIEW_FOUNDED, 0);
@@ -182,7 +182,7 @@ static void forgive_own_pause(struct gr_group *group) {
   gr_time pause =
       gr_awake_turn(&group->awake, group->options.heartbeat_interval_ns, group->now);
   if (pause == 0) return;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member) gr_detector_forgive(&group->links[i].detector, pause);
   gr_suspicion_forget(&group->suspicion);
 }
@@ -195,7 +195,7 @@ static void forgive_own_pause(struct gr_group *group) {
 static gr_memberset suspects(struct gr_group *group) {
   struct gr_detector_settings settings = detector_settings(group);
   gr_memberset suspected = 0;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     if (!link->member) continue;
     bool silent = gr_detector_poll(&link->detector, &settings, group->now);
@@ -212,7 +212,7 @@ static gr_memberset suspects(struct gr_group *group) {
 static void tell_suspects(struct gr_group *group, gr_memberset suspected) {
   struct gr_note note = {.healthy = !group->unhealthy, .leaving = group->leaving};
   gr_divergence_fill(group, &note);
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (gr_memberset_has(suspected, i) && note.suspect_count < GR_MEMBERS_MAX)
       note.suspects[note.suspect_count++] = group->links[i].id;
   uint8_t bytes[GR_NOTE_BYTES_MAX];
@@ -251,7 +251,7 @@ static void poll_quorum(struct gr_group *group) {
   gr_memberset voters = group->suspicion.voters;
   if (voters == 0) return;
   gr_memberset reachable = gr_memberset_one(GR_SELF_PLACE);
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member && !group->links[i].suspected)
       reachable |= gr_memberset_one(i);
   enum gr_quorum_state before = group->quorum.state;
@@ -311,7 +311,7 @@ void gr_members_tick(struct gr_group *group) {
   if (status.view == 0 || status.role == GR_ROLE_FORMING) return;
   gr_memberset suspected = suspects(group);
   tell_suspects(group, suspected);
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member) take_note(group, &group->links[i]);
   gr_suspicion_report(&group->suspicion, GR_SELF_PLACE, suspected, group->now);
   gr_divergence_tick(group);

@@ -38,7 +38,7 @@ static struct gr_link *choose_donor(struct gr_group *group) {
   struct gr_donor candidates[GR_LINKS_MAX];
   uint32_t count = 0;
   uint64_t version = group->options.attributes.version;
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
     const struct gr_link *link = &group->links[i];
     if (!link->member || !link->voter) continue;
     candidates[count++] =
@@ -104,7 +104,7 @@ static void pull(struct gr_group *group) {
 /* Until it takes part in the order, asking whether it still is a member is its sign of
  * life; who was removed meanwhile is told so. */
 static void tell_alive(struct gr_group *group) {
-  for (uint32_t i = 0; i < GR_LINKS_MAX; i++)
+  for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member) group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);
 }
 
