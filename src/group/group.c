@@ -205,7 +205,9 @@ int gr_group_checkpoint(gr_group *group, gr_seqno applied) {
 }
 
 static void latch(gr_group *group, gr_time now) {
-  if (group->now < now) group->now = now;
+  if (group->now >= now) return;
+  group->now = now;
+  gr_members_awake(group);
 }
 
 static int receive_body(gr_group *group, gr_member_id from,

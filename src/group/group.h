@@ -228,6 +228,9 @@ void gr_members_enter(struct gr_group *group);
 void gr_members_changed(struct gr_group *group, const gr_change *change);
 /* Tells the host of the view that it begins with. */
 void gr_members_begin(struct gr_group *group);
+/* Time has come in, before anything else: should this process not have run for a while, the
+ * silence was its own. */
+void gr_members_awake(struct gr_group *group);
 void gr_members_tick(struct gr_group *group);
 /* A frame of this member has come. */
 void gr_members_heard(struct gr_group *group, gr_member_id from);

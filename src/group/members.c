@@ -177,8 +177,7 @@ void gr_members_heard(struct gr_group *group, gr_member_id from) {
   note_suspicion(group, link, false);
 }
 
-/* This process was not running: the silence was its own. */
-static void forgive_own_pause(struct gr_group *group) {
+void gr_members_awake(struct gr_group *group) {
   gr_time pause =
       gr_awake_turn(&group->awake, group->options.heartbeat_interval_ns, group->now);
   if (pause == 0) return;
@@ -306,7 +305,6 @@ static void poll_stuck(struct gr_group *group) {
 }
 
 void gr_members_tick(struct gr_group *group) {
-  forgive_own_pause(group);
   gr_status status = gr_members_status(group);
   if (status.view == 0 || status.role == GR_ROLE_FORMING) return;
   gr_memberset suspected = suspects(group);
