@@ -8,8 +8,12 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* It has time: clients and members do not wait for it. */
+#define NICENESS 10
 
 /* Nothing stays open that others wait to see closed: neither sockets nor the log, which a
  * next process must be able to lock. The child does not outlive its parent, whose
@@ -18,6 +22,7 @@ static void work_in_child(kv_child_work *work, const void *context, int fd,
                           pid_t parent) {
   const int kept = STDERR_FILENO + 1;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(ESRCH);
+  if (setpriority(PRIO_PROCESS, 0, NICENESS) != 0) _exit(errno);
   if (fd != kept && dup2(fd, kept) < 0) _exit(errno);
   if (close_range(kept + 1, UINT_MAX, 0) != 0) _exit(errno);
   _exit(work(context, kept));
