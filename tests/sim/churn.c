@@ -42,14 +42,38 @@ bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id) {
   return process->id == id && (process->state == SIM_UP || process->state == SIM_PAUSED);
 }
 
-bool sim_churn_spares(const struct simulation *sim, uint32_t index) {
-  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+static bool spares_in(const struct simulation *sim, const struct sim_view *view,
+                      uint32_t index) {
   uint32_t left = 0;
   for (uint32_t i = 0; i < sim->oracle.members; i++)
     if (view->seats[i] == SIM_SEAT_VOTER && sim_churn_can_vote(sim, i + 1) &&
         sim_servers_of(sim, i + 1) != index)
       left++;
   return 2 * left > view->voters;
+}
+
+/* The earliest view that somebody who votes in the latest may still be in: to leave it
+ * takes a majority of its own voters. */
+static uint64_t earliest_view(const struct simulation *sim) {
+  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+  uint64_t earliest = view->number;
+  for (uint32_t i = 0; i < sim->oracle.members; i++) {
+    uint32_t server = sim_servers_of(sim, i + 1);
+    if (view->seats[i] != SIM_SEAT_VOTER || !sim_churn_can_vote(sim, i + 1)) continue;
+    uint64_t told = sim->oracle.witnesses[i].view;
+    if (!sim->processes[server].group || told == 0)
+      told = view->number > 2 ? view->number - 2 : 1;
+    if (earliest > told) earliest = told;
+  }
+  return earliest;
+}
+
+bool sim_churn_spares(const struct simulation *sim, uint32_t index) {
+  for (uint64_t number = earliest_view(sim); number <= sim->oracle.view_count; number++) {
+    const struct sim_view *view = sim_oracle_view_of(&sim->oracle, number);
+    if (view && !spares_in(sim, view, index)) return false;
+  }
+  return true;
 }
 
 static uint32_t wanted(const struct simulation *sim) {
@@ -165,7 +189,7 @@ void sim_churn_force_event(struct simulation *sim) {
     by = server;
   }
   if (by == SIM_SERVERS_MAX) return;
-  sim_events_add(&sim->events, (struct sim_event){.at = sim->now + SIM_SECOND,
+  sim_events_add(&sim->events, (struct sim_event){.at = sim->now + 20 * SIM_SECOND,
                                                   .kind = SIM_EVENT_FORCE});
   if (runs(sim, by)) sim_churn_force(sim, by, left);
 }

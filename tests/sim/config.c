@@ -470,7 +470,7 @@ void sim_config_calm(struct sim_config *config, uint32_t founders, uint32_t serv
   config->membership.state_bytes = 100000;
   config->disk.sync_ns = SIM_MS / 5;
   config->disk.trim_ns = SIM_MS;
-  config->disk.apply_ppm = 50000;
+  config->disk.apply_ppm = SIM_PPM;
   config->disk.apply_ns = SIM_MS;
-  config->disk.checkpoint_ppm = SIM_PPM / 4;
+  config->disk.checkpoint_ppm = SIM_PPM / 100;
 }

@@ -28,6 +28,7 @@ static bool is_down(const struct simulation *sim, uint32_t index) {
 
 void sim_crashes_plan_restart(struct simulation *sim, uint32_t index) {
   const struct sim_disk_config *disk = &sim->config.disk;
+  if (sim->scenario) return; /* which says when */
   if (sim_chance(&sim->disk_random, disk->stay_ppm)) return;
   gr_time wait = sim_exponential(&sim->disk_random, disk->down_ns) + 1;
   /* Somebody may see to a full disk first. */

@@ -256,6 +256,7 @@ static enum sim_fault draw_fault(struct simulation *sim) {
 }
 
 static void begin(struct simulation *sim, enum sim_fault fault) {
+  sim_soak_trouble(&sim->soak, sim->now, fault);
   static void (*const faults[SIM_FAULT_COUNT])(struct simulation *) = {partition,
                                                                        isolate,
                                                                        cut,

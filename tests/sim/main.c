@@ -22,6 +22,7 @@ struct arguments {
   bool json;
   bool stop; /* at the first failure */
   const char *scenario;
+  uint64_t soak; /* hours */
 };
 
 struct totals {
@@ -36,6 +37,7 @@ struct totals {
 static void usage(FILE *to) {
   fprintf(to, "usage: gr-sim --seeds A..B | --seed N [--trace] | --minutes M\n"
               "       gr-sim --scenario FILE [--trace]\n"
+              "       gr-sim --soak HOURS\n"
               "              [--profile NAME | --profile all] [--members N] [--json] "
               "[--stop]\n"
               "profiles:\n");
@@ -80,6 +82,7 @@ static bool parse_value(const char *name, const char *value,
     arguments->profile = sim_profile_of(value);
     return arguments->profile < SIM_PROFILE_COUNT || strcmp(value, "all") == 0;
   }
+  if (strcmp(name, "--soak") == 0) return parse_whole(value, 1, 10000, &arguments->soak);
   if (strcmp(name, "--scenario") == 0) {
     arguments->scenario = value;
     return true;
@@ -168,6 +171,17 @@ static bool run_scenario(struct simulation *sim, const char *path) {
   return !failed;
 }
 
+/* Prints what the group made of its troubles. */
+static bool run_soak(struct simulation *sim, const struct arguments *arguments) {
+  struct sim_config config;
+  sim_soak_config(&config, arguments->first + 1, arguments->soak);
+  struct sim_result result = sim_run(sim, &config);
+  printf("%" PRIu64 " hours of 5 members, %" PRIu64 " events\n", arguments->soak,
+         result.events);
+  sim_soak_print(&sim->soak);
+  return !result.failed && sim->soak.needless == 0;
+}
+
 static void print_totals(const struct totals *totals, bool json, double cpu_s) {
   double virtual_s = (double)totals->virtual_ns / (double)SIM_SECOND;
   if (json)
@@ -220,6 +234,11 @@ int main(int count, char **values) {
   sim->report.tracing = arguments.trace;
   if (arguments.scenario) {
     bool passed = run_scenario(sim, arguments.scenario);
+    release(sim);
+    return passed ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
+  if (arguments.soak > 0) {
+    bool passed = run_soak(sim, &arguments);
     release(sim);
     return passed ? EXIT_SUCCESS : EXIT_FAILURE;
   }

@@ -8,8 +8,9 @@
 
 #include <string.h>
 
-/* A loop that has had so many turns at one moment, without an input, is spinning. */
+/* A loop that has had so many turns within a moment, without an input, is spinning. */
 #define TURNS_AT_ONCE_MAX 10000
+#define MOMENT (20 * SIM_MS)
 
 /* ---- the clock ---- */
 
@@ -103,7 +104,10 @@ static void host_trace(void *context, const gr_trace_event *event) {
   bool enters = event->kind == GR_TRACE_INSTALL || event->kind == GR_TRACE_VIEW ||
                 event->kind == GR_TRACE_RESUME;
   if (enters) sim_servers_identify(process);
-  if (event->kind == GR_TRACE_CANDIDATE) sim->elections++;
+  if (event->kind == GR_TRACE_CANDIDATE) {
+    sim->elections++;
+    sim_soak_election(&sim->soak, sim->now);
+  }
   if (sim_process_counts(process))
     sim_oracle_trace(&sim->oracle, sim_process_member(process), event);
   sim_report_trace(&sim->report, sim->now, process->index, event);
@@ -369,8 +373,10 @@ static void plan_timer(struct sim_process *process) {
 static void check_spinning(struct sim_process *process) {
   struct simulation *sim = process->sim;
   sim->turn_count++;
-  if (process->turn_last != sim->now || process->inbox) process->turns_at_once = 0;
-  process->turn_last = sim->now;
+  if (sim->now - process->turn_last > MOMENT || process->inbox) {
+    process->turns_at_once = 0;
+    process->turn_last = sim->now;
+  }
   if (++process->turns_at_once > TURNS_AT_ONCE_MAX)
     sim_oracle_fail(&sim->oracle, "SPIN", "member %u has no end of turns at one moment",
                     process->index + 1);

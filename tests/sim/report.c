@@ -396,6 +396,7 @@ void sim_report_failure(const struct simulation *sim) {
     for (uint64_t i = first; i < report->count; i++)
       print_record(&report->records[i & (SIM_RECORDS - 1)]);
   }
+  if (sim->scenario) return;
   printf("replay:  gr-sim --profile %s --seed %" PRIu64 "%s --trace\n",
          sim_profile_name(sim->config.profile), sim->config.seed, sim->members_given);
 }

@@ -51,7 +51,9 @@ static void bring_back(struct simulation *sim) {
 static bool has_voter(const struct simulation *sim) {
   const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
   for (uint32_t i = 0; i < sim->oracle.members; i++)
-    if (view->seats[i] == SIM_SEAT_VOTER && sim_churn_can_vote(sim, i + 1)) return true;
+    if (view->seats[i] == SIM_SEAT_VOTER && sim_churn_can_vote(sim, i + 1) &&
+        sim->outlasting[sim_servers_of(sim, i + 1)].wanted)
+      return true;
   return false;
 }
 

@@ -100,6 +100,7 @@ static void begin(struct simulation *sim, const struct sim_config *config) {
     sim_workload_plan(sim, i);
   }
   sim->elections = 0;
+  sim->soak = (struct sim_soak){0};
   if (sim->scenario) {
     sim->scenario->started = sim->now;
     sim_events_add(&sim->events,

@@ -21,8 +21,8 @@ static void cut_into_words(struct sim_statement *statement) {
   }
 }
 
-static bool add_line(struct sim_scenario *scenario, const char *path, uint32_t number,
-                     char *line) {
+bool sim_scenario_add(struct sim_scenario *scenario, const char *path, uint32_t number,
+                      char *line) {
   line[strcspn(line, "#\r\n")] = '\0';
   line += strspn(line, " \t");
   size_t length = strlen(line);
@@ -49,7 +49,7 @@ bool sim_scenario_load(struct sim_scenario *scenario, const char *path) {
   snprintf(scenario->name, sizeof(scenario->name), "%s", base ? base + 1 : path);
   if (!file) fprintf(stderr, "gr-sim: cannot read %s\n", path);
   for (uint32_t number = 1; good && fgets(line, sizeof(line), file); number++)
-    good = add_line(scenario, path, number, line);
+    good = sim_scenario_add(scenario, path, number, line);
   if (file) fclose(file);
   return good;
 }

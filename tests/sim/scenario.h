@@ -40,6 +40,9 @@ struct sim_scenario {
 
 /* False, with a line on stderr, if the file can't be read or says what nobody knows. */
 bool sim_scenario_load(struct sim_scenario *scenario, const char *path);
+/* One more line, which is changed; `path` and `number` say where it stands. */
+bool sim_scenario_add(struct sim_scenario *scenario, const char *path, uint32_t number,
+                      char *line);
 /* What its first statements say of the group. */
 bool sim_scenario_config(const struct sim_scenario *scenario, struct sim_config *config);
 /* The next statement is due, or is to be looked at again. */

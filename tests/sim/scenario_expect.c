@@ -38,6 +38,14 @@ static bool are_in_error(struct sim_words *words) {
   return all_are(words, GR_MEMBER_ERROR);
 }
 
+/* Their processes have ended. */
+static bool down(struct sim_words *words) {
+  uint32_t servers = sim_words_servers(words);
+  for (uint32_t i = 0; i < words->sim->servers; i++)
+    if ((servers >> i & 1) && words->sim->processes[i].group) return false;
+  return true;
+}
+
 static bool have_quorum(struct sim_words *words, bool wanted) {
   uint32_t servers = sim_words_servers(words);
   for (uint32_t i = 0; i < words->sim->servers; i++) {
@@ -148,13 +156,21 @@ bool sim_scenario_holds(struct sim_words words, bool *known) {
   static const struct {
     const char *name;
     bool (*holds)(struct sim_words *words);
-  } expectations[] = {{"online", are_online},   {"recovering", are_recovering},
-                      {"offline", are_offline}, {"error", are_in_error},
-                      {"quorum", quorum},       {"members", members},
-                      {"voters", voters},       {"view", view},
-                      {"reason", reason},       {"leader", leader},
-                      {"elections", elections}, {"progress", progress},
-                      {"delivered", delivered}, {"no", no}};
+  } expectations[] = {{"online", are_online},
+                      {"recovering", are_recovering},
+                      {"offline", are_offline},
+                      {"error", are_in_error},
+                      {"quorum", quorum},
+                      {"down", down},
+                      {"members", members},
+                      {"voters", voters},
+                      {"view", view},
+                      {"reason", reason},
+                      {"leader", leader},
+                      {"elections", elections},
+                      {"progress", progress},
+                      {"delivered", delivered},
+                      {"no", no}};
   const char *name = sim_words_next(&words);
   for (size_t i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++)
     if (strcmp(expectations[i].name, name) == 0) return expectations[i].holds(&words);

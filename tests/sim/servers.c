@@ -242,6 +242,20 @@ static void note_owners(struct simulation *sim, const gr_view *view, uint64_t *v
   }
 }
 
+/* Nobody has cut it off, and it runs. */
+static bool is_well(const struct simulation *sim, uint32_t server) {
+  if (server == SIM_SERVERS_MAX || sim->processes[server].state != SIM_UP) return false;
+  for (uint32_t i = 0; i < sim->servers; i++)
+    if (sim->links[server][i].cuts + sim->links[i][server].cuts > 0) return false;
+  return true;
+}
+
+static void count_expulsion(struct simulation *sim, const gr_view *view) {
+  if (view->reason == GR_VIEW_SILENT || view->reason == GR_VIEW_FLAPPING)
+    sim_soak_expulsion(&sim->soak, sim->now,
+                       is_well(sim, sim_servers_of(sim, view->member)));
+}
+
 static void host_view(void *context, const gr_view *view) {
   struct sim_process *process = context;
   struct simulation *sim = process->sim;
@@ -250,6 +264,7 @@ static void host_view(void *context, const gr_view *view) {
   sim_servers_identify(process);
   note_owners(sim, view, &voters, &learners);
   sim_report_view(&sim->report, sim->now, process->index, view, voters, learners);
+  if (view->number > sim->oracle.view_count) count_expulsion(sim, view);
   if (process->id != 0 && !is_lost(process))
     sim_oracle_told_view(&sim->oracle, sim_process_member(process), view);
 }
@@ -371,7 +386,7 @@ void sim_servers_crash(struct sim_process *process) {
   if (sim->config.durable) return;
   server->kept = 0;
   if (process->data_broken || is_lost(process) || most == 0) return;
-  uint64_t how = gr_random_below(&sim->server_random, 3);
+  uint64_t how = sim->scenario ? 1 : gr_random_below(&sim->server_random, 3);
   if (how == 1) server->kept = most;
   if (how == 2) server->kept = sim_between(&sim->server_random, 1, most);
 }

@@ -35,6 +35,7 @@
 #include "events.h"
 #include "report.h"
 #include "servers.h"
+#include "soak.h"
 #include "storage.h"
 
 struct sim_scenario;
@@ -72,9 +73,9 @@ struct sim_process {
   struct sim_frame **inbox_end;
   bool turn_planned;
   gr_time busy_until;
-  gr_time timer_at; /* when the earliest timer event comes; GR_TIME_NEVER: none */
-  gr_time turn_last;
-  uint32_t turns_at_once; /* turns since time went on: a loop that spins */
+  gr_time timer_at;       /* when the earliest timer event comes; GR_TIME_NEVER: none */
+  gr_time turn_last;      /* since when they are counted: */
+  uint32_t turns_at_once; /* a loop that spins */
   gr_time resume_at;
 
   /* membership */
@@ -145,6 +146,7 @@ struct simulation {
   const struct sim_foreign *foreign;
   struct sim_scenario *scenario; /* NULL: the seed decides */
   uint64_t elections;            /* candidates so far */
+  struct sim_soak soak;
   uint64_t event_count;
   uint64_t turn_count;
 };
