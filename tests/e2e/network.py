@@ -8,8 +8,9 @@ import unittest
 
 from cluster import Cluster, Failed, Member
 
-# Addresses that nothing else here has: 198.18.0.0/15 is for tests of networks (RFC 2544).
-PREFIX = "198.18.77"
+# Addresses that nothing else here has: 198.18.0.0/15 is for tests of networks (RFC 2544). Of its
+# 512 parts each process has another one.
+PREFIX = f"198.{18 + os.getpid() // 256 % 2}.{os.getpid() % 256}"
 CLIENTS = f"{PREFIX}.254"
 
 
