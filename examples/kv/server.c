@@ -209,7 +209,7 @@ static void take_record(struct server *server, const struct kv_handover_record *
 /* The store is the group's, as of some moment not long ago: clients may see it. */
 static void end_loading(struct server *server) {
   server->service.loading = false;
-  server->service.has_state = server->service.applied > 0;
+  if (server->service.applied > 0) server->service.has_state = true;
   kv_log(GR_LOG_INFO, "restored up to message %llu",
          (unsigned long long)server->service.applied);
 }

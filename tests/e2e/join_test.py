@@ -147,8 +147,8 @@ class Join(Case):
             member.start()
             member.wait_until_online(60)
             print(f"member {member.number} is back after {time.monotonic() - begin:.2f} s")
-            load.communicate(timeout=60)
-            self.assertEqual(load.returncode, 0)
+            output, _ = load.communicate(timeout=60)
+            self.assertEqual(load.returncode, 0, output)
         self.finish(cluster, writers, [])
 
     def test_every_member_is_started_again(self):

@@ -183,11 +183,10 @@ Test(command, what_needs_the_state_waits_for_it) {
   const struct kv_command *list = kv_command_list(&count);
   for (size_t i = 0; i < count; i++) {
     const char *name = list[i].name;
-    bool harmless = !strcmp(name, "INFO") || !strcmp(name, "ECHO") ||
-                    !strcmp(name, "COMMAND") || !strcmp(name, "CONFIG") ||
-                    !strcmp(name, "CLIENT") || !strcmp(name, "SELECT") ||
-                    !strcmp(name, "HELLO") || !strcmp(name, "QUIT") ||
-                    !strcmp(name, "GR");
+    bool harmless =
+        !strcmp(name, "INFO") || !strcmp(name, "ECHO") || !strcmp(name, "COMMAND") ||
+        !strcmp(name, "CONFIG") || !strcmp(name, "CLIENT") || !strcmp(name, "SELECT") ||
+        !strcmp(name, "HELLO") || !strcmp(name, "QUIT") || !strcmp(name, "GR");
     cr_assert_eq(list[i].while_loading, harmless, "%s", name);
   }
 }
