@@ -5,8 +5,8 @@
  * Two kinds of callbacks. The acting ones (store, sync, send, flush, deliver, trim, leader,
  * writable) run only inside gr_group_dispatch(), on the thread that called it, in the order
  * that it documents; deliver and view also inside gr_group_restore(); those of snapshots also
- * inside gr_group_receive(), gr_group_poll() and gr_group_free(). Inside deliver, leader and
- * writable the host may call the inputs (gr_group_broadcast() and so on) and the queries;
+ * inside gr_group_receive(), gr_group_poll() and gr_group_free(). Inside deliver, view,
+ * state, leader and writable the host may call the inputs (gr_group_broadcast() and so on) and the queries;
  * inside the others only the queries and gr_group_sendable(). gr_group_dispatch() and gr_group_free() answer GR_ERR_REENTRANT in all
  * of them. The observing ones (log, trace) may run in any call and must not call the group.
  */

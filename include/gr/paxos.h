@@ -191,6 +191,9 @@ GR_API uint64_t gr_paxos_view(const gr_paxos *paxos, gr_seat *seats, size_t capa
  * it when they meet. GR_OK, GR_ERR_INVALID, GR_ERR_STATE (it has met others already). */
 GR_API int gr_paxos_profile(gr_paxos *paxos, gr_slice profile);
 
+/* The id of the member that is added next: greater than any before; 0: in no group. */
+GR_API gr_member_id gr_paxos_next_id(const gr_paxos *paxos);
+
 /* Bytes that this member's heartbeats carry to the others from now on, up to GR_NOTE_BYTES_MAX;
  * and what another member's last heartbeat carried, valid until the next call that is no
  * query, with the time when it came. */

@@ -25,10 +25,14 @@ static bool keep_request(struct gr_link *link, const struct gr_join *join) {
   return gr_attributes_decode(&reader, &link->asked.attributes);
 }
 
+/* Those who are no members, and have asked something. */
 static uint32_t guests(const struct gr_group *group) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < group->link_end; i++)
-    if ((group->links[i].id & GR_SEED_BITS) == GR_GUEST_BIT) count++;
+  for (uint32_t i = 0; i < group->link_end; i++) {
+    const struct gr_link *link = &group->links[i];
+    bool seed = (link->id & GR_SEED_BITS) == GR_SEED_BITS;
+    if (link->id != 0 && !link->member && !seed && link->until != GR_TIME_NEVER) count++;
+  }
   return count;
 }
 
@@ -41,14 +45,16 @@ static void answer_member(struct gr_group *group, gr_member_id from,
   size_t count;
   gr_paxos_view(group->paxos, seats, GR_MEMBERS_MAX, &count);
   bool seated = false;
+  if (from >= gr_paxos_next_id(group->paxos)) return; /* we have yet to hear of it */
   for (size_t i = 0; i < count; i++)
     if (seats[i].id == from && seats[i].incarnation == header->incarnation) seated = true;
   /* It stands in a view that knows nobody like us: nothing of ours reaches it. */
   bool behind = seated && join->known < gr_members_status(group).self;
   if (seated && !behind) return;
+  if (!link && guests(group) >= GR_GUESTS_MAX) return;
   if (!link) link = gr_link_open(group, from, join->attributes.address);
   if (!link) return;
-  if (link->until == GR_TIME_NEVER)
+  if (!link->member && link->until == GR_TIME_NEVER)
     link->until = group->now + group->options.join_timeout_ns;
   link->answer_incarnation = header->incarnation;
   link->answer_group = header->group;

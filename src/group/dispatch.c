@@ -276,9 +276,11 @@ static bool begin_view(gr_group *group) {
 }
 
 static void act_on_membership(gr_group *group) {
+  group->quiet = true;
   gr_links_act(group);
   gr_donation_act(group);
   gr_admission_act(group);
+  group->quiet = false;
 }
 
 /* Whom the others keep nothing for any more, or who is not whom they know, begins anew as

@@ -45,6 +45,8 @@ void gr_donation_asked(struct gr_group *group, gr_member_id from, gr_seqno appli
     return;
   }
   donation->heard = group->now;
+  if (donation->to == from && donation->applied != applied)
+    stop(group, donation); /* it lacks something else by now */
   if (donation->to == from) {
     /* It has not got the answer. */
     if (donation->opened) gr_link_find(group, from)->due |= GR_DUE(GR_MESSAGE_POSITION);

@@ -346,6 +346,7 @@ int gr_group_sendable(gr_group *group, gr_member_id to) {
 static void tick(gr_group *group) {
   if (group->now < group->tick_due) return;
   group->tick_due = group->now + group->options.heartbeat_interval_ns;
+  bool was_quiet = group->quiet, was_dispatching = group->dispatching;
   group->quiet = group->dispatching = true; /* a donor's host may be called */
   gr_members_tick(group);
   gr_leading_tick(group);
@@ -353,7 +354,8 @@ static void tick(gr_group *group) {
   gr_joining_tick(group);
   gr_donation_tick(group);
   gr_links_tick(group);
-  group->quiet = group->dispatching = false;
+  group->quiet = was_quiet;
+  group->dispatching = was_dispatching;
   group->serves = gr_members_status(group).view != 0 && refused(group) == GR_OK;
 }
 
@@ -391,7 +393,7 @@ int gr_group_join(gr_group *group, gr_time now) {
   if (group->quiet) return GR_ERR_REENTRANT;
   if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
   latch(group, now);
-  if (group->left_until != 0) gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+  if (group->left_until != 0) gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
   if (group->joining.stage != GR_JOINING_RESTING) return GR_ERR_STATE;
   gr_retry_stop(&group->joining.retry);
   gr_joining_begin(group);

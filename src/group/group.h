@@ -190,7 +190,8 @@ struct gr_group {
   gr_member_id removing; /* as gr_group_remove() asked; 0: nobody */
   gr_time removing_until;
   gr_time asked_due;  /* when to ask the leader again */
-  gr_time left_until; /* a member that has left answers the others until then */
+  gr_time left_until; /* a member that has gone answers the others until then */
+  int left_error;     /* why it has gone; GR_OK: it asked to */
 
   struct gr_joining joining;
   struct gr_donation donations[GR_DONATIONS_MAX];
@@ -228,8 +229,8 @@ void gr_members_enter(struct gr_group *group);
 void gr_members_changed(struct gr_group *group, const gr_change *change);
 /* Tells the host of the view that it begins with. */
 void gr_members_begin(struct gr_group *group);
-/* Time has come in, before anything else: should this process not have run for a while, the
- * silence was its own. */
+/* Time has come in, before anything else: should this process not have run for a while,
+ * the silence was its own. */
 void gr_members_awake(struct gr_group *group);
 void gr_members_tick(struct gr_group *group);
 /* A frame of this member has come. */
@@ -314,8 +315,8 @@ void gr_divergence_tick(struct gr_group *group);
 /* ---- leaving.c ---- */
 
 void gr_leaving_tick(struct gr_group *group);
-/* The view goes on without this member, as it asked. */
-void gr_leaving_done(struct gr_group *group);
+/* The view goes on without this member. It answers the others for a while. */
+void gr_leaving_done(struct gr_group *group, enum gr_state_cause cause, int error);
 /* A member asked that one goes. */
 void gr_leaving_asked(struct gr_group *group, gr_member_id from,
                       const struct gr_remove *remove);

@@ -150,8 +150,9 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
     }
     /* While a majority is heard only a later life of the group overrules it (R7). */
     if (group->quorum.state == GR_QUORUM_HELD && answer->detail <= status.epoch) return;
+    if (answer->detail < status.epoch) return;
     if (group->leaving) /* it has come to pass */
-      gr_leaving_done(group);
+      gr_leaving_done(group, GR_CAUSE_LEFT, GR_OK);
     else if (answer->error == GR_ERR_BEHIND)
       gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
     else

@@ -32,11 +32,12 @@ static void ask_leader(struct gr_group *group, gr_member_id leader, gr_member_id
 }
 
 /* Some may not know yet that it was chosen (R17). */
-#define LINGER_TIMEOUTS 10
+#define LINGER_TIMEOUTS 5
 
-void gr_leaving_done(struct gr_group *group) {
+void gr_leaving_done(struct gr_group *group, enum gr_state_cause cause, int error) {
   group->left_until = group->now + LINGER_TIMEOUTS * group->options.election_timeout_ns;
-  gr_members_step(group, GR_CAUSE_LEFT, GR_OK);
+  group->left_error = error;
+  gr_members_step(group, cause, error);
 }
 
 static void leave(struct gr_group *group, const gr_status *status) {
@@ -67,7 +68,8 @@ static void remove_other(struct gr_group *group, const gr_status *status) {
 
 void gr_leaving_tick(struct gr_group *group) {
   if (group->left_until != 0) {
-    if (group->now >= group->left_until) gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
+    if (group->now >= group->left_until)
+      gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
     return;
   }
   if (!group->leaving && group->removing == 0) return;
@@ -86,6 +88,11 @@ void gr_leaving_asked(struct gr_group *group, gr_member_id from,
   if (!link || !link->member) return;
   bool itself = remove->reason == GR_VIEW_LEFT && remove->member == from;
   bool other = remove->reason == GR_VIEW_EXCLUDED;
-  if ((itself || other) && gr_members_status(group).role == GR_ROLE_LEADER)
+  gr_status status = gr_members_status(group);
+  if (status.role != GR_ROLE_LEADER) return;
+  /* Nobody removes itself: the next leader is asked again. */
+  if (other && remove->member == status.self)
+    gr_paxos_transfer(group->paxos, successor(group), group->now);
+  else if (itself || other)
     gr_leading_remove(group, remove->member, remove->reason);
 }

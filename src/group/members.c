@@ -138,9 +138,9 @@ static void enter_own_state(struct gr_group *group, const gr_change *change) {
     gr_members_step(group, GR_CAUSE_PROMOTED, GR_OK);
   else if (change->kind == GR_CHANGE_REMOVE &&
            (change->reason == GR_VIEW_LEFT || group->leaving))
-    gr_leaving_done(group);
+    gr_leaving_done(group, GR_CAUSE_LEFT, GR_OK);
   else if (change->kind == GR_CHANGE_REMOVE)
-    gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
+    gr_leaving_done(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
 }
 
 void gr_members_changed(struct gr_group *group, const gr_change *change) {

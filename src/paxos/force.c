@@ -32,6 +32,9 @@ int gr_paxos_force(gr_paxos *p, const gr_member_id *members, size_t count, gr_ti
     named |= gr_memberset_one(index);
   }
   if (count > 0 && !gr_memberset_has(named, p->self)) return GR_ERR_INVALID;
+  if (named == p->forcing) return GR_OK; /* it is under way */
+  /* What others promise was promised to another purpose, which needs more of them. */
+  if (p->forcing != 0 && p->role == GR_ROLE_CANDIDATE) gr_election_step_down(p);
   p->forcing = named;
   if (named != 0) gr_candidate_begin(p);
   return gr_halted(p) ? GR_ERR_HALTED : GR_OK;

@@ -108,7 +108,7 @@ static void propose_cut(struct gr_paxos *p) {
 }
 
 void gr_proposer_propose(struct gr_paxos *p) {
-  if (p->role != GR_ROLE_LEADER || p->changing != 0) return; /* R3 */
+  if (p->role != GR_ROLE_LEADER || p->changing != 0 || gr_view_ends(p)) return; /* R3 */
   propose_cut(p);
   propose_change(p);
 }

@@ -405,6 +405,10 @@ uint64_t gr_paxos_view(const gr_paxos *p, gr_seat *seats, size_t capacity,
   return present->number;
 }
 
+gr_member_id gr_paxos_next_id(const gr_paxos *p) {
+  return p && p->roster.view != 0 ? gr_view_seats(p)->next_id : 0;
+}
+
 int gr_paxos_note(gr_paxos *p, gr_slice note) {
   if (!p || note.size > GR_NOTE_BYTES_MAX || (note.size > 0 && !note.data))
     return GR_ERR_INVALID;
