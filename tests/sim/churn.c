@@ -124,6 +124,7 @@ int sim_churn_force(struct simulation *sim, uint32_t by, uint32_t servers) {
   const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
   gr_member_id ids[SIM_SERVERS_MAX];
   gr_seqno seqno = 0;
+  uint64_t told = 0;
   size_t count = 0;
   for (uint32_t i = 0; i < sim->oracle.members; i++) {
     uint32_t server = sim_servers_of(sim, i + 1);
@@ -133,6 +134,7 @@ int sim_churn_force(struct simulation *sim, uint32_t by, uint32_t servers) {
     ids[count++] = i + 1;
     if (seqno < sim->processes[server].data.seqno)
       seqno = sim->processes[server].data.seqno;
+    if (told < sim->oracle.witnesses[i].view) told = sim->oracle.witnesses[i].view;
   }
   struct sim_process *process = &sim->processes[by];
   if (!process->group) return GR_ERR_INVALID;
@@ -142,7 +144,7 @@ int sim_churn_force(struct simulation *sim, uint32_t by, uint32_t servers) {
   sim_report_note(&sim->report, sim->now, by, "GOES ON BY FORCE");
   for (uint32_t i = 0; i < sim->servers; i++)
     if ((servers >> i & 1) == 0) sim->outlasting[i].lost = sim->outlasting[i].id;
-  sim_oracle_force(&sim->oracle, seqno);
+  sim_oracle_force(&sim->oracle, seqno, told);
   return GR_OK;
 }
 
@@ -178,20 +180,23 @@ static void crash(struct simulation *sim) {
 }
 
 /* The others are dead for good, or nobody would need to. */
-void sim_churn_force_event(struct simulation *sim) {
+void sim_churn_force_left(struct simulation *sim) {
   uint32_t left = 0, by = SIM_SERVERS_MAX;
   const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
-  if (sim_churn_spares(sim, SIM_SERVERS_MAX)) return;
   for (uint32_t i = 0; i < sim->oracle.members; i++) {
     uint32_t server = sim_servers_of(sim, i + 1);
     if (view->seats[i] != SIM_SEAT_VOTER || !sim_churn_can_vote(sim, i + 1)) continue;
     left |= 1u << server;
-    by = server;
+    if (runs(sim, server)) by = server;
   }
-  if (by == SIM_SERVERS_MAX) return;
+  if (by != SIM_SERVERS_MAX) sim_churn_force(sim, by, left);
+}
+
+void sim_churn_force_event(struct simulation *sim) {
+  if (!sim->faults_on || sim_churn_spares(sim, SIM_SERVERS_MAX)) return;
   sim_events_add(&sim->events, (struct sim_event){.at = sim->now + 20 * SIM_SECOND,
                                                   .kind = SIM_EVENT_FORCE});
-  if (runs(sim, by)) sim_churn_force(sim, by, left);
+  sim_churn_force_left(sim);
 }
 
 static void lose_majority(struct simulation *sim) {

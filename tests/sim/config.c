@@ -169,6 +169,7 @@ static void draw_membership(struct gr_random *random, struct sim_config *config)
   if (one_in(random, 3)) membership->fails_ppm = rate(random, 100000);
   if (one_in(random, 2)) membership->ambush_ppm = rate(random, 500000);
   membership->shy = one_in(random, 8);
+  membership->some_stay_away = true;
 }
 
 static void draw_membership_faults(struct gr_random *random, struct sim_config *config) {

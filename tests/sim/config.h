@@ -108,6 +108,7 @@ struct sim_membership_config {
   uint32_t waits_ppm;   /* of pieces: not ready */
   uint32_t fails_ppm;   /* of pieces: the snapshot fails */
   bool shy;             /* hosts sometimes do not let others in */
+  bool some_stay_away;  /* for ever, in the end */
   uint32_t ambush_ppm;  /* of snapshots: a side crashes soon */
 };
 

@@ -26,7 +26,8 @@ struct sim_liveness {
   gr_ticket stored_before[SIM_SERVERS_MAX];
   gr_ticket noted_before[SIM_SERVERS_MAX];
   uint32_t trims;
-  bool noted; /* the frames before the idle window */
+  gr_time operator_at; /* when somebody looks next whether a majority is gone */
+  bool noted;          /* the frames before the idle window */
   bool checked;
 };
 

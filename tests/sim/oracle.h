@@ -218,7 +218,8 @@ void sim_oracle_told(struct sim_oracle *oracle, uint32_t member, gr_ballot promi
 /* It tells what others need not keep for it. */
 void sim_oracle_told_settled(struct sim_oracle *oracle, uint32_t member, gr_slot slot);
 /* It reports in a promise what it has accepted: slots before `end`, and then values. */
-void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end);
+void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, uint64_t view,
+                        gr_slot end);
 void sim_oracle_reports_value(struct sim_oracle *oracle, uint32_t member, gr_slot slot,
                               gr_ballot ballot);
 /* ---- membership ---- */
@@ -241,9 +242,9 @@ void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, uint32_t li
 void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
                       enum gr_member_state from, enum gr_member_state to, int error);
 /* Some members go on without the others: what only those knew is void, and so is that
- * anything needs a majority until the view is entered in which these are alone. `seqno`:
- * what any of them has delivered. */
-void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno);
+ * anything needs a majority until the view is entered in which these are alone. `seqno`,
+ * `view`: what any of them has delivered, and been told. */
+void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno, uint64_t view);
 /* The host's state behind a message. */
 struct sim_data sim_oracle_data(const struct sim_oracle *oracle, gr_seqno seqno);
 /* What the host's state becomes with one more message. */

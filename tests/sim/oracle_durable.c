@@ -76,10 +76,13 @@ void sim_oracle_told_settled(struct sim_oracle *oracle, uint32_t member, gr_slot
   if (oracle->delivered[member] < slot) oracle->delivered[member] = slot;
 }
 
-void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, gr_slot end) {
+/* What was accepted in an earlier view, behind its end, is void. */
+void sim_oracle_reports(struct sim_oracle *oracle, uint32_t member, uint64_t view,
+                        gr_slot end) {
   gr_slot voted = 0;
   for (uint64_t i = 0; i < oracle->ballot_count; i++)
-    if (oracle->ballots[i].voted[member] > voted)
+    if (oracle->ballots[i].ballot.view == view &&
+        oracle->ballots[i].voted[member] > voted)
       voted = oracle->ballots[i].voted[member];
   if (end <= voted)
     sim_oracle_fail(oracle, "A5",

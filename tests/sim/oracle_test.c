@@ -411,7 +411,7 @@ Test(oracle_durable, finds_an_acceptance_forgotten) {
   lead();
   choose_durably(1);
   come_back(1, 1, 0, (gr_status){.promised = first_ballot});
-  sim_oracle_reports(oracle, 1, 1);
+  sim_oracle_reports(oracle, 1, 1, 1);
   expect("A5");
 }
 
@@ -422,7 +422,7 @@ Test(oracle_durable, finds_an_acceptance_replaced_by_an_older_one) {
   promise_all(second);
   trace(1, GR_TRACE_LEADER, second, 1);
   trace(1, GR_TRACE_ACCEPT, second, 1);
-  sim_oracle_reports(oracle, 1, 2);
+  sim_oracle_reports(oracle, 1, 1, 2);
   sim_oracle_reports_value(oracle, 1, 1, second);
   cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
   sim_oracle_reports_value(oracle, 1, 1, first_ballot);

@@ -232,8 +232,10 @@ void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
   sim_oracle_digest(oracle, (uint64_t)server << 56 ^ (uint64_t)to << 8 ^ 1);
 }
 
-void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno) {
+void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno, uint64_t view) {
   oracle->forcing = true;
+  if (view > 0 && view < oracle->view_count) oracle->view_count = view;
+  oracle->next_first = 0;
   if (seqno < oracle->order_count) oracle->order_count = seqno;
   memset(oracle->numbers, 0, sizeof(oracle->numbers));
   for (uint64_t i = 0; i < oracle->order_count; i++)

@@ -10,6 +10,7 @@
 #define CHECK_EVERY (20 * SIM_MS)
 #define BOUND_LEAST (60 * SIM_SECOND)
 #define BOUND_ELECTIONS 40
+#define OPERATOR_EVERY (20 * SIM_SECOND)
 
 static bool in_core(const struct sim_liveness *run, uint32_t index) {
   return (run->core >> index & 1) != 0;
@@ -165,11 +166,10 @@ static void say_what_is_missing(struct sim_liveness *run) {
 static void begin(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   sim->faults_on = false;
-  choose_absent(sim);
+  if (sim->config.membership.some_stay_away) choose_absent(sim);
   sim_report_note(&sim->report, sim->now, SIM_EVERYBODY, "the network is made whole");
   sim_liveness_make_whole(run);
   bring_back(sim);
-  if (!has_majority(sim)) sim_churn_force_event(sim);
   if (wanted(sim) == 0 || !has_voter(sim)) {
     run->phase = SIM_PHASE_DONE;
     return;
@@ -188,8 +188,17 @@ static void broadcast_all(struct sim_liveness *run) {
   }
 }
 
+/* Whoever was to leave may have left the others without a majority. */
+static void call_operator(struct sim_liveness *run) {
+  struct simulation *sim = run->sim;
+  if (sim->now < run->operator_at) return;
+  run->operator_at = sim->now + OPERATOR_EVERY;
+  if (!has_majority(sim)) sim_churn_force_left(sim);
+}
+
 static void converge(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
+  call_operator(run);
   if (run->phase == SIM_PHASE_CONVERGE && all_online(run)) {
     sim_report_note(&sim->report, sim->now, SIM_EVERYBODY, "all are ONLINE");
     run->phase = SIM_PHASE_SETTLE;

@@ -261,6 +261,7 @@ int sim_churn_remove(struct simulation *sim, uint32_t by, uint32_t index);
 int sim_churn_force(struct simulation *sim, uint32_t by, uint32_t servers);
 /* An operator sees that a majority is gone for good: those who are left go on. */
 void sim_churn_force_event(struct simulation *sim);
+void sim_churn_force_left(struct simulation *sim);
 void sim_churn_health(struct simulation *sim, uint32_t index, bool healthy);
 /* Its storage is lost, and perhaps what its host has. */
 void sim_churn_forget(struct simulation *sim, uint32_t index, bool host_too);

@@ -46,7 +46,8 @@ static void read_promise(struct sim_process *process, const uint8_t *body) {
   uint32_t count = gr_load_u32(body + 56);
   const uint8_t *value = body + 60;
   sim_oracle_told(oracle, sim_process_member(process), ballot_at(body), 0);
-  sim_oracle_reports(oracle, sim_process_member(process), gr_load_u64(body + 48));
+  sim_oracle_reports(oracle, sim_process_member(process), ballot_at(body).view,
+                     gr_load_u64(body + 48));
   for (; count > 0; count--, slot++) {
     sim_oracle_reports_value(oracle, sim_process_member(process), slot, ballot_at(value));
     value += BALLOT_BYTES + 2 + MARK_BYTES * value[BALLOT_BYTES + 1];
