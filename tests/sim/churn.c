@@ -224,7 +224,9 @@ static void join(struct simulation *sim) {
 
 static void leave(struct simulation *sim) {
   uint32_t index = any_server(sim);
-  if (wanted(sim) > 1 && is_online(sim, index)) sim_churn_leave(sim, index);
+  /* With the last one the group would be gone. */
+  bool last = sim_oracle_view_now(&sim->oracle)->voters == 1;
+  if (wanted(sim) > 1 && !last && is_online(sim, index)) sim_churn_leave(sim, index);
 }
 
 static void remove_one(struct simulation *sim) {
