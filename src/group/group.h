@@ -127,6 +127,7 @@ struct gr_joining {
   gr_member_id donor;
   uint64_t attempts;
   gr_time donor_due; /* must have been heard by then */
+  gr_time helped;    /* when a donor gave something last */
   gr_time pull_due;
   uint64_t snapshot; /* 0: none is being received */
   gr_seqno seqno;    /* behind which it lies */

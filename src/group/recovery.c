@@ -31,6 +31,7 @@ void gr_recovery_begin(struct gr_group *group, const struct gr_answer *answer) {
   }
   group->joining.donor = 0;
   group->joining.attempts = 0;
+  group->joining.helped = group->now;
 }
 
 static struct gr_link *choose_donor(struct gr_group *group) {
@@ -115,6 +116,10 @@ void gr_recovery_tick(struct gr_group *group) {
     joining->counted = 0;
     joining->second = group->now;
   }
+  if (group->now - joining->helped >= group->options.join_timeout_ns) {
+    gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_TIMEOUT); /* by all who are left */
+    return;
+  }
   tell_alive(group);
   if (joining->donor == 0 || group->now >= joining->donor_due) {
     next_donor(group);
@@ -157,6 +162,7 @@ int gr_recovery_positioned(struct gr_group *group, gr_member_id from,
   if (joining->stage != GR_JOINING_RECOVERING || from != joining->donor)
     return GR_ERR_STALE;
   joining->donor_due = group->now + patience(group);
+  joining->helped = group->now;
   if (joining->snapshot != 0) return GR_OK; /* a repeat */
   if (position->snapshot == 0)
     return install(group, position->image, joining->applied, joining->digest);
@@ -196,6 +202,7 @@ int gr_recovery_received(struct gr_group *group, gr_member_id from,
   int error = guarded(group, group->host.restore_write(group->host.context, chunk->offset,
                                                        chunk->bytes));
   if (error != GR_OK) return error;
+  joining->helped = group->now;
   joining->received += chunk->bytes.size;
   joining->counted += chunk->bytes.size;
   if (chunk->last) return complete(group);
