@@ -45,6 +45,7 @@ static void deliver(uint64_t number) {
 static void expect(uint32_t client, const char *replies) {
   const struct kv_buffer *output = &connections[client].output;
   cr_assert_eq(output->size, strlen(replies), "client %u", client);
+  if (output->size == 0) return; /* it may have no memory at all */
   cr_assert_eq(memcmp(kv_buffer_data(output), replies, output->size), 0,
                "client %u: %.*s", client, (int)output->size,
                (const char *)kv_buffer_data(output));
