@@ -252,6 +252,31 @@ class Join(Case):
             cluster.wait_for_same_digest()
             self.assertEqual(last.call("GET", "a"), b"12")
 
+    def test_an_operator_declares_a_majority_lost(self):
+        for durable in (False, True):
+            make = self.durable_cluster if durable else self.cluster
+            with self.subTest(durable=durable), make(
+                    "--unreachable-timeout-ms", "1000", "--suspect-ceiling-ms", "1000",
+                    size=5) as cluster:
+                first, second, *lost = cluster.members
+                first.call("SET", "a", "1")
+                cluster.wait_for_same_digest()
+                with self.assertRaisesRegex(ServerError, "a majority of the members can be"):
+                    first.call("GR", "FORCE", "1", "2")
+                for member in lost:
+                    member.kill()
+                wait_until(lambda: first.state() == "ERROR GR_ERR_NO_QUORUM", "it gives up")
+                self.assertEqual(first.call("GR", "FORCE", "1", "2"), "OK")
+                for member in (first, second):
+                    member.wait_until_it_answers()
+                    self.assertEqual([known["id"] for known in member.members()], ["1", "2"])
+                self.assertEqual(second.call("INCR", "a"), 2)
+                # They are two now, and others may join them.
+                joiner = cluster.add()
+                joiner.start()
+                joiner.wait_until_online()
+                cluster.wait_for_same_digest([first, second, joiner])
+
     def test_whom_the_group_does_not_let_in(self):
         with self.cluster("--members-max", "3") as cluster:
             joiner = cluster.add()
