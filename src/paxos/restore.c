@@ -182,6 +182,24 @@ static int restore_state(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
   return GR_OK;
 }
 
+/* What came before is of a life that was over: power was lost before storage had
+ * forgotten it. The host has got what that life had delivered. */
+static int begin_anew(struct gr_paxos *p, struct gr_reader body) {
+  struct gr_state_record state;
+  int error = gr_state_record_decode(&body, &p->roster, p->group, &state);
+  if (error != GR_OK) return error;
+  if (state.view.epoch.count != p->epoch.count && p->seqno > state.seqno)
+    return GR_ERR_DIVERGED; /* of another history */
+  gr_seqno applied = p->options.applied > p->seqno ? p->options.applied : p->seqno;
+  gr_ticket first = p->storage.state_first, restored = p->storage.restored;
+  gr_paxos_again(p);
+  p->options.applied = applied;
+  p->storage.state_first = first;
+  p->storage.restored = restored;
+  p->storage.restoring = true;
+  return GR_OK;
+}
+
 /* ---- one after the other ---- */
 
 /* GR_OK if the record is the one that must follow. */
@@ -190,7 +208,6 @@ static int check_ticket(const struct gr_paxos *p, gr_ticket ticket,
   const struct gr_storage *storage = &p->storage;
   if (ticket == 0 && type != GR_RECORD_STATE) return GR_ERR_MALFORMED;
   if (ticket == 0) return storage->restoring ? GR_ERR_MALFORMED : GR_OK;
-  if (type == GR_RECORD_STATE && p->met) return GR_ERR_MALFORMED;
   if (storage->restored != 0)
     return ticket == storage->restored + 1 ? GR_OK : GR_ERR_MALFORMED;
   gr_ticket latest = storage->state_first != 0 ? storage->state_first : 1;
@@ -206,6 +223,8 @@ static int restore(struct gr_paxos *p, gr_ticket ticket, gr_slice record) {
   p->storage.restoring = true;
   p->storage.restored = ticket;
   if (ticket != 0 && ticket < p->storage.state_first) return GR_OK;
+  if (type == GR_RECORD_STATE && ticket != 0 && p->met) error = begin_anew(p, reader);
+  if (error != GR_OK) return error;
   /* Memory forgets when it did then: what was forgotten has been delivered by now. */
   gr_learner_forget(p, p->storage.restored_forgotten + 1);
   switch (type) {
