@@ -152,12 +152,16 @@ class Member:
         words += ["--group", self.cluster.group]
         if self.group_port:
             words += ["--join", self.cluster.seeds(), "--uuid", self.uuid]
-            words += ["--listen", f"{self.host}:{self.group_port}"]
         else:
             words += ["--id", str(self.number), *self.cluster.addresses()]
+        words += self.listen_words()
         if self.data_path:
             words += ["--data", str(self.data_path)]
         return [*words, "--log", str(self.log_path), *self.cluster.options, *more]
+
+    def listen_words(self):
+        """Where the others reach it, if it is no founder with an address of its own."""
+        return ["--listen", f"{self.host}:{self.group_port}"] if self.group_port else []
 
     def start(self, *more):
         with open(self.error_path, "ab") as errors:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Members that die, stand still, come back: what was acknowledged is there, once, and the
 survivors go on."""
+import random
 import signal
 import time
 
 from cluster import Client, Probe, benchmark, check_probe, wait_until
+from delays import DelayedCluster, Relays
 from e2e_case import Case, main
+from writers import check_at, finish_writers, start_writers
 
 # Service resumes within this after a member's process has died, with an election timeout of
 # 300 ms; generous, since the tests share a machine with others.
@@ -136,6 +139,30 @@ class Failures(Case):
             self.assertLess(taken, count)
             cluster.wait_for_same_digest()
             self.assertEqual(cluster.members[1].call("DBSIZE"), count)
+
+    def test_all_connections_are_slow(self):
+        with Relays(0.02) as relays, \
+                DelayedCluster(self.program, self.folder, relays) as cluster:
+            writers = start_writers(cluster.members, "w", random.Random(1))
+            self.wait_for_progress(cluster.members[0], 100)
+            joiner = cluster.add()
+            joiner.start()
+            joiner.wait_until_online()
+            writers += start_writers([joiner], "j", random.Random(2))
+            leader = cluster.wait_for_leader()
+            relays.seconds = 0.04  # four round trips are 320 ms now: more than an election timeout
+            self.wait_for_progress(leader, 100)
+            relays.seconds = 0.01
+            leader.kill()
+            leader.start()
+            leader.wait_until_online()
+            histories = finish_writers(writers)
+            cluster.wait_for_same_digest()
+            for member in cluster.members:
+                found = check_at(member, histories)
+                self.assertTrue(found.is_clean(), "\n".join(found.lines[:20]))
+            print(f"{sum(history.acknowledged() for history in histories)} writes acknowledged, "
+                  "none lost, none doubled")
 
     def test_a_restarted_member_comes_back_as_a_new_one(self):
         with self.cluster() as cluster:
