@@ -39,11 +39,10 @@ class Relays:
         async def accept(reader, writer):
             try:
                 there_reader, there_writer = await asyncio.open_connection("127.0.0.1", target)
-            except OSError:
+                await asyncio.gather(self._relay(reader, there_writer),
+                                     self._relay(there_reader, writer))
+            except (OSError, asyncio.CancelledError):
                 writer.close()
-                return
-            await asyncio.gather(self._relay(reader, there_writer),
-                                 self._relay(there_reader, writer))
 
         opening = asyncio.start_server(accept, "127.0.0.1", port, limit=PIECE)
         asyncio.run_coroutine_threadsafe(opening, self.loop).result()
