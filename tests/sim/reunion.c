@@ -31,6 +31,12 @@ static void choose_absent(struct simulation *sim) {
       leave_away(sim, i);
 }
 
+static bool is_seated(const struct simulation *sim, uint32_t index) {
+  gr_member_id id = sim->outlasting[index].id;
+  const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
+  return id != 0 && view->seats[id - 1] != SIM_SEAT_NONE;
+}
+
 static void bring_back(struct simulation *sim) {
   for (uint32_t i = 0; i < sim->servers; i++) {
     struct sim_process *process = &sim->processes[i];
@@ -44,7 +50,10 @@ static void bring_back(struct simulation *sim) {
     bool ends = process->dying || process->storage_failed || process->state == SIM_HALTED;
     if (process->group && ends) sim_process_crash(sim, i, true);
     if (sim->outlasting[i].unhealthy) sim_churn_health(sim, i, true);
-    if (sim->outlasting[i].wanted && !process->group) sim_servers_start(sim, i);
+    if (process->group || sim->outlasting[i].gone) continue;
+    /* One that crashed before it had left is a member still. */
+    if (is_seated(sim, i)) sim->outlasting[i].wanted = true;
+    if (sim->outlasting[i].wanted) sim_servers_start(sim, i);
   }
 }
 
