@@ -15,6 +15,7 @@ class Relays:
 
     def __init__(self, seconds):
         self.seconds = seconds
+        self.servers = []
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
@@ -29,6 +30,8 @@ class Relays:
         self.loop.close()
 
     async def _end(self):
+        for server in self.servers:
+            server.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -45,7 +48,7 @@ class Relays:
                 writer.close()
 
         opening = asyncio.start_server(accept, "127.0.0.1", port, limit=PIECE)
-        asyncio.run_coroutine_threadsafe(opening, self.loop).result()
+        self.servers.append(asyncio.run_coroutine_threadsafe(opening, self.loop).result())
 
     async def _relay(self, reader, writer):
         """Each piece waits for itself: the connection is late, not narrow."""
