@@ -408,7 +408,7 @@ void gr_fetch_data_encode(struct gr_writer *writer, const struct gr_roster *rost
 bool gr_fetch_data_decode(struct gr_reader *reader, const struct gr_roster *roster,
                           struct gr_fetch_data *fetch) {
   fetch->lane = gr_roster_index(roster, gr_read_u64(reader));
-  return gr_boot_decode(reader, roster, &fetch->boot) && fetch->lane < roster->count &&
+  return gr_boot_decode(reader, roster, &fetch->boot) &&
          gr_count_decode(reader, &fetch->from) && gr_count_decode(reader, &fetch->upto) &&
          fetch->from > 0 && fetch->from <= fetch->upto && gr_reader_done(reader);
 }

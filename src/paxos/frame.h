@@ -165,7 +165,7 @@ struct gr_log_value {
 };
 
 struct gr_fetch_data {
-  uint32_t lane;
+  uint32_t lane; /* the roster's count: of a member that it does not know, or any more */
   uint64_t boot;
   uint64_t from;
   uint64_t upto;

@@ -74,6 +74,7 @@ static int receive_promise(struct gr_paxos *p, uint32_t from, struct gr_reader *
 static int receive_fetch_data(struct gr_paxos *p, uint32_t from, struct gr_reader *body) {
   struct gr_fetch_data fetch;
   if (!gr_fetch_data_decode(body, &p->roster, &fetch)) return GR_ERR_MALFORMED;
+  if (fetch.lane == p->roster.count) return GR_ERR_STALE;
   gr_repair_receive_fetch_data(p, from, &fetch);
   return GR_OK;
 }

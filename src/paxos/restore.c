@@ -171,6 +171,7 @@ static int restore_state(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
     return GR_ERR_MALFORMED;
   p->roster.boot = state.boot;
   p->storage.state_first = ticket == 0 ? state.first : p->storage.state_first;
+  p->storage.came_in = ticket != 0;
   if (state.view.self == 0) {
     gr_paxos_outside(p);
     return GR_OK;
@@ -265,7 +266,7 @@ static bool log_complete(const struct gr_paxos *p) {
     if (gr_slot_at(&p->log, slot)->slot != slot) return false;
   if (p->roster.view == 0) return true;
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (p->lanes[i].held < p->lanes[i].ordered) return false;
+    if (p->lanes[i].held < p->lanes[i].ordered && !p->storage.came_in) return false;
   /* Marks are given behind the values, and those behind their batches. */
   if (p->delivered < p->chosen) return false;
   /* Nothing of a boot is sent, or comes back, before the boot is durable. */

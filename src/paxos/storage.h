@@ -72,6 +72,7 @@ struct gr_storage {
 
   /* replay: see restore.c */
   bool restoring;        /* something has been given back */
+  bool came_in;          /* it began with another member's position */
   bool restored_view;    /* and with it, who this member is */
   gr_ticket restored;    /* the last record given back; 0: none */
   gr_ticket state_first; /* records below are older than the state; 0: no state */

@@ -341,7 +341,6 @@ static const struct spoiled spoiled[] = {
     {GR_FRAME_LOG, 0, 8, 8, "values beyond chosen"},
     {GR_FRAME_LOG, 16, 8, 0, "log begins at 0"},
     {GR_FRAME_LOG, 24, 4, 3, "more values than there are"},
-    {GR_FRAME_FETCH_DATA, 0, 8, 40, "lane of a stranger"},
     {GR_FRAME_FETCH_DATA, 8, 8, 1, "lane of another boot"},
     {GR_FRAME_FETCH_DATA, 16, 8, 0, "from batch 0"},
     {GR_FRAME_FETCH_DATA, 24, 8, 3, "up to before from"},
