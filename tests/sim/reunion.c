@@ -217,6 +217,9 @@ static void converge(struct sim_liveness *run) {
     run->phase = SIM_PHASE_IDLE;
     sim_liveness_plan(sim, sim->now + 2 * sim_liveness_idle_window(sim));
     return;
+  } else if (sim->now >= run->phase_ends && !has_voter(sim)) {
+    run->phase = SIM_PHASE_DONE; /* the last one had been asked to leave, and did */
+    return;
   } else if (sim->now >= run->phase_ends) {
     say_what_is_missing(run);
   }
