@@ -28,6 +28,14 @@ static void encode_position(gr_group *group, const struct gr_link *link,
   gr_position_encode(writer, &position);
 }
 
+/* A donor that may not send now, or has nothing ready, says that it is there. */
+static void encode_nothing(gr_group *group, const struct gr_link *link,
+                           struct gr_writer *writer) {
+  const struct gr_donation *donation = gr_donation_to(group, link->id);
+  struct gr_chunk nothing = {.snapshot = donation->number, .offset = donation->offset};
+  gr_chunk_encode(writer, &nothing);
+}
+
 static void encode_recover(gr_group *group, struct gr_writer *writer) {
   /* With storage the log begins with the position: not behind what the host keeps. */
   gr_seqno applied = group->joining.applied;
@@ -67,6 +75,7 @@ static void encode(gr_group *group, const struct gr_link *link, enum gr_message_
     gr_end_encode(writer, &link->end);
     break;
   case GR_MESSAGE_CHUNK:
+    encode_nothing(group, link, writer);
     break;
   }
 }
@@ -77,6 +86,8 @@ static bool still_due(gr_group *group, const struct gr_link *link,
   const struct gr_donation *donation = gr_donation_to(group, link->id);
   const struct gr_joining *joining = &group->joining;
   if (type == GR_MESSAGE_POSITION) return donation && donation->opened;
+  if (type == GR_MESSAGE_CHUNK)
+    return donation && donation->opened && donation->number != 0;
   if (type == GR_MESSAGE_RECOVER) return joining->donor == link->id;
   if (type == GR_MESSAGE_PULL)
     return joining->donor == link->id && joining->snapshot != 0;

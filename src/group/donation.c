@@ -134,6 +134,8 @@ void gr_donation_tick(struct gr_group *group) {
     if (!link || !link->member ||
         silence >= GIVEN_UP_TIMEOUTS * group->options.election_timeout_ns)
       stop(group, donation);
+    else if (donation->opened && donation->number != 0)
+      gr_link_find(group, donation->to)->due |= GR_DUE(GR_MESSAGE_CHUNK);
   }
 }
 

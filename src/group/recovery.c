@@ -196,9 +196,12 @@ int gr_recovery_received(struct gr_group *group, gr_member_id from,
                          const struct gr_chunk *chunk) {
   struct gr_joining *joining = &group->joining;
   if (joining->stage != GR_JOINING_RECOVERING || from != joining->donor ||
-      chunk->snapshot != joining->snapshot || chunk->offset != joining->received)
-    return GR_ERR_STALE; /* one before it is missing, or it is a repeat */
+      chunk->snapshot != joining->snapshot || joining->snapshot == 0)
+    return GR_ERR_STALE;
   joining->donor_due = group->now + patience(group);
+  if (chunk->bytes.size == 0 && !chunk->last) return GR_OK; /* it has nothing now */
+  if (chunk->offset != joining->received)
+    return GR_ERR_STALE; /* one before it is missing, or it is a repeat */
   int error = guarded(group, group->host.restore_write(group->host.context, chunk->offset,
                                                        chunk->bytes));
   if (error != GR_OK) return error;

@@ -383,13 +383,13 @@ int gr_node_start(gr_node **node, const gr_node_options *options,
   if (error != GR_OK) return error;
   struct gr_node *made = allocate(&start);
   if (!made) return fail(&start, GR_ERR_NO_MEMORY, "no memory for the node");
+  *node = made; /* callbacks may run before this function returns, and ask the node */
   error = make(made, &start);
   if (error != GR_OK) {
+    *node = NULL;
     release(made);
-    return error;
   }
-  *node = made;
-  return GR_OK;
+  return error;
 }
 
 /* ---- ending ---- */
