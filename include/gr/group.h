@@ -10,11 +10,13 @@
  *  - what one member delivered, every member that stays up and connected delivers.
  * Two modes, one choice for the whole group:
  *  - volatile (no storage callbacks): members' states live in memory. A process that stops does
- *    not come back as itself (the others refuse it, GR_ERR_REPLACED), and a group that loses a
- *    majority of its processes stands still.
+ *    not come back as itself but joins as a new member, and a group that loses a majority of its
+ *    processes stands still (see gr_group_force()).
  *  - durable (host.store, host.trim): a process that stops comes back as itself, and when all
  *    lose power at once, a majority that is back goes on by itself, with everything that was
- *    ever delivered anywhere. A member whose storage was lost is refused, GR_ERR_REPLACED.
+ *    ever delivered anywhere. A member whose storage was lost joins as a new one.
+ * A group whose host has no `link` callback has its founders as members for ever; a founder that
+ * lost its state is refused there, GR_ERR_REPLACED.
  * Byzantine members are out of scope, though every byte from the wire is treated as hostile.
  *
  * The host's loop, which is the whole integration:
@@ -61,11 +63,12 @@ typedef struct gr_group gr_group;
  * with options.durable set; 0 if they are not valid. Most of it is cache, touched only when it is used. */
 GR_API size_t gr_group_footprint(const gr_options *options);
 
-/* Makes a member. It takes part as soon as it has met all founders; broadcasts before that
- * wait. All of its memory is allocated here. `allocator` NULL: malloc and free.
+/* Makes a member. A founder takes part as soon as it has met all others; broadcasts before that
+ * wait. One without founders joins, by options.seeds. All of its memory is allocated here. `allocator` NULL: malloc and free.
  *
  * GR_OK             `*group` is the caller's, to be released with gr_group_free()
- * GR_ERR_INVALID    an argument is NULL, or an option is out of range: see gr_options_check()
+ * GR_ERR_INVALID    an argument is NULL, an option is out of range (see gr_options_check()), or it
+ *                   is to join and the host has no `link`
  * GR_ERR_VERSION    a struct is newer than this library
  * GR_ERR_NO_MEMORY  the allocator answered NULL
  * On any error `*group` is NULL, if `group` is not.
@@ -179,6 +182,8 @@ GR_API int gr_group_receive(gr_group *group, gr_member_id from, gr_slice frame, 
  * GR_OK             it will be delivered, unless this member crashes first
  * GR_ERR_INVALID    an argument is NULL
  * GR_ERR_TOO_LARGE  it exceeds message_bytes_max
+ * GR_ERR_NOT_ONLINE this member has no vote yet, or any more, or it leaves
+ * GR_ERR_NO_QUORUM  it cannot reach a majority: what it would take could not be ordered
  * GR_ERR_FULL       unordered_bytes_max is reached, or the cache is nearly full of what a
  *                   member that is catching up still lacks, or this member has come back and
  *                   its former process is not settled; try again after host.writable
