@@ -150,8 +150,8 @@ typedef struct gr_host {
    * May be NULL. */
   void (*leader)(void *context, gr_member_id leader);
 
-  /* gr_group_broadcast() answered GR_ERR_FULL before and would take a message now. May be
-   * NULL. */
+  /* gr_group_broadcast() answered GR_ERR_FULL, GR_ERR_NO_QUORUM or GR_ERR_NOT_ONLINE before,
+   * and would answer otherwise now: most likely it takes a message. May be NULL. */
   void (*writable)(void *context);
 
   /* Something an operator may want to read: one line without a line end. May be NULL. */

@@ -249,13 +249,17 @@ static bool tell_leader(gr_group *group) {
   gr_status status = {.size = sizeof(status)};
   gr_paxos_status(group->paxos, &status);
   if (status.leader == group->leader) return false;
+  /* A view begins without one, for two round trips or so. */
+  bool begins = status.leader == 0 && group->now < group->leader_until;
+  if (begins) return false;
   group->leader = status.leader;
   if (group->host.leader) group->host.leader(group->host.context, status.leader);
   return true;
 }
 
 static bool tell_writable(gr_group *group) {
-  if (!gr_paxos_writable(group->paxos)) return false;
+  if (!gr_paxos_writable(group->paxos) && !group->writable_due) return false;
+  group->writable_due = group->turned_away = false;
   if (group->host.writable) group->host.writable(group->host.context);
   return true;
 }

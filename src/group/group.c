@@ -325,12 +325,13 @@ int gr_group_broadcast(gr_group *group, const gr_slice *parts, size_t part_count
   if (!group) return GR_ERR_INVALID;
   if (group->quiet) return GR_ERR_REENTRANT;
   latch(group, now);
-  if (group->serves)
-    return gr_paxos_broadcast(group->paxos, parts, part_count, now, number);
-  if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
-  int error = refused(group);
-  return error == GR_OK ? gr_paxos_broadcast(group->paxos, parts, part_count, now, number)
-                        : error;
+  int error = GR_OK;
+  if (!group->serves && gr_paxos_halt_reason(group->paxos, NULL) == GR_OK)
+    error = refused(group);
+  if (error == GR_OK)
+    error = gr_paxos_broadcast(group->paxos, parts, part_count, now, number);
+  if (gr_error_classify(error) == GR_CLASS_RETRY) group->turned_away = true;
+  return error;
 }
 
 int gr_group_sendable(gr_group *group, gr_member_id to) {
@@ -356,7 +357,9 @@ static void tick(gr_group *group) {
   gr_links_tick(group);
   group->quiet = was_quiet;
   group->dispatching = was_dispatching;
+  bool served = group->serves;
   group->serves = gr_members_status(group).view != 0 && refused(group) == GR_OK;
+  if (served != group->serves && group->turned_away) group->writable_due = true;
 }
 
 int gr_group_poll(gr_group *group, gr_time now) {

@@ -158,8 +158,9 @@ struct gr_group {
   bool quiet; /* frames or records are out that point into the cache: no input may change
                  it */
   bool halt_told;
-  bool unfinished;     /* the last dispatch stopped at its limit of rounds */
-  gr_member_id leader; /* as last told to the host */
+  bool unfinished;      /* the last dispatch stopped at its limit of rounds */
+  gr_member_id leader;  /* as last told to the host */
+  gr_time leader_until; /* while a view begins it is not told that there is none */
 
   uint8_t own_address[GR_ADDRESS_BYTES_MAX];
   uint8_t own_user_data[GR_USER_DATA_BYTES_MAX];
@@ -186,7 +187,9 @@ struct gr_group {
   gr_slot reached;       /* by a learner, */
   gr_time reached_since; /* and for how long not further */
   bool unhealthy;
-  bool serves; /* broadcasts are taken, as far as the membership goes */
+  bool serves;       /* broadcasts are taken, as far as the membership goes */
+  bool turned_away;  /* one was not, to be tried again */
+  bool writable_due; /* it would be answered otherwise now */
   bool leaving;
   gr_member_id removing; /* as gr_group_remove() asked; 0: nobody */
   gr_time removing_until;

@@ -150,6 +150,7 @@ void gr_members_changed(struct gr_group *group, const gr_change *change) {
   if (change->kind == GR_CHANGE_FORCE) reason = GR_VIEW_FORCED;
   group->view_due = false;
   gr_members_enter(group);
+  group->leader_until = group->now + group->options.election_timeout_ns;
   tell_view(group, reason, change->kind == GR_CHANGE_FORCE ? 0 : change->member);
   if (change->kind == GR_CHANGE_ADD) gr_admission_entered(group, change);
   if (group->removing == change->member && change->kind == GR_CHANGE_REMOVE)
