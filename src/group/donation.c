@@ -131,7 +131,8 @@ void gr_donation_tick(struct gr_group *group) {
     if (donation->to == 0) continue;
     const struct gr_link *link = gr_link_find(group, donation->to);
     gr_time silence = group->now - donation->heard;
-    if (!link || !link->member ||
+    bool takes_part = link && link->note_came != 0; /* what ended it was lost */
+    if (!link || !link->member || takes_part ||
         silence >= GIVEN_UP_TIMEOUTS * group->options.election_timeout_ns)
       stop(group, donation);
     else if (donation->opened && donation->number != 0)
