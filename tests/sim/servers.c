@@ -371,8 +371,8 @@ static struct sim_data data_at_start(const struct simulation *sim, uint32_t inde
 
 void sim_servers_start(struct simulation *sim, uint32_t index) {
   struct sim_process *process = &sim->processes[index];
-  struct sim_data data = data_at_start(sim, index);
   if (process->group) sim_process_crash(sim, index, false);
+  struct sim_data data = data_at_start(sim, index);
   /* A founder that was one once, and has no storage, is none any more. */
   if (!sim->config.durable) sim->outlasting[index].founder = false;
   sim_process_start_with(sim, index, process->generation + 1, data);
