@@ -252,6 +252,8 @@ gr_slot gr_members_target(const struct gr_group *group);
 /* ---- leading.c ---- */
 
 void gr_leading_tick(struct gr_group *group);
+/* Whether a majority that is heard would be left without the member in this place. */
+bool gr_leading_can_do_without(const struct gr_group *group, uint32_t place);
 /* Asks the order to go on without a member. True if that is under way. */
 bool gr_leading_remove(struct gr_group *group, gr_member_id member, uint8_t reason);
 

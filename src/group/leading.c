@@ -19,7 +19,7 @@ bool gr_leading_remove(struct gr_group *group, gr_member_id member, uint8_t reas
 }
 
 /* Whether a majority of the voters would be left that is heard. */
-static bool can_do_without(const struct gr_group *group, uint32_t place) {
+bool gr_leading_can_do_without(const struct gr_group *group, uint32_t place) {
   gr_memberset left = group->suspicion.voters & ~gr_memberset_one(place);
   gr_memberset heard = gr_memberset_one(GR_SELF_PLACE);
   for (uint32_t i = 0; i < group->link_end; i++)
@@ -33,7 +33,7 @@ static bool expel(struct gr_group *group) {
   if (!gr_suspicion_to_expel(&group->suspicion, GR_SELF_PLACE,
                              group->options.expel_timeout_ns, group->now, &place))
     return false;
-  if (!can_do_without(group, place)) return false;
+  if (!gr_leading_can_do_without(group, place)) return false;
   const struct gr_link *link = &group->links[place];
   uint8_t reason = link->suspected ? GR_VIEW_SILENT : GR_VIEW_FLAPPING;
   return gr_leading_remove(group, link->id, reason);
@@ -42,7 +42,7 @@ static bool expel(struct gr_group *group) {
 static bool remove_unhealthy(struct gr_group *group) {
   for (uint32_t i = 0; i < group->link_end; i++) {
     const struct gr_link *link = &group->links[i];
-    if (!link->member || link->healthy || !can_do_without(group, i)) continue;
+    if (!link->member || link->healthy || !gr_leading_can_do_without(group, i)) continue;
     if (group->now - link->unhealthy_since >= group->options.expel_timeout_ns)
       return gr_leading_remove(group, link->id, GR_VIEW_UNHEALTHY);
   }

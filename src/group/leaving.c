@@ -57,10 +57,17 @@ static void leave(struct gr_group *group, const gr_status *status) {
   }
 }
 
+/* Those who stay must be a majority: else it waits, for others to come back or be
+ * removed. */
+static bool can_go(struct gr_group *group, gr_member_id member) {
+  const struct gr_link *link = gr_link_find(group, member);
+  return link && gr_leading_can_do_without(group, gr_link_place(group, link));
+}
+
 static void remove_other(struct gr_group *group, const gr_status *status) {
   if (group->now >= group->removing_until) group->removing = 0;
   if (group->removing == 0) return;
-  if (status->role == GR_ROLE_LEADER)
+  if (status->role == GR_ROLE_LEADER && can_go(group, group->removing))
     gr_leading_remove(group, group->removing, GR_VIEW_EXCLUDED);
   else if (status->leader != 0)
     ask_leader(group, status->leader, group->removing, GR_VIEW_EXCLUDED);
@@ -93,6 +100,6 @@ void gr_leaving_asked(struct gr_group *group, gr_member_id from,
   /* Nobody removes itself: the next leader is asked again. */
   if (other && remove->member == status.self)
     gr_paxos_transfer(group->paxos, successor(group), group->now);
-  else if (itself || other)
+  else if ((itself || other) && can_go(group, remove->member))
     gr_leading_remove(group, remove->member, remove->reason);
 }
