@@ -6,6 +6,12 @@
  */
 #include "group/group.h"
 
+/* Asked so often again for one piece, which others have overtaken, a donor sends it again
+ * (as TCP does, RFC 5681, section 3.2); then for a while not, since answers are on their
+ * way. */
+#define REPEATS_OF_LOSS 3
+#define REPEATS_ON_THE_WAY 8
+
 /* A receiver that says nothing for so many election timeouts is given up. */
 #define GIVEN_UP_TIMEOUTS 20
 
@@ -67,8 +73,14 @@ void gr_donation_pulled(struct gr_group *group, gr_member_id from,
   bool silent = group->now - donation->heard >= 2 * group->options.retry_timeout_ns;
   donation->heard = group->now;
   donation->upto = pull->upto;
-  /* Behind what was sent, and that some time ago: it was lost on the way. */
-  if (donation->offset < pull->from || silent) donation->offset = pull->from;
+  donation->repeats = donation->pulled == pull->from ? donation->repeats + 1 : 0;
+  donation->pulled = pull->from;
+  /* Pieces behind it have come, or nothing for some time: it was lost on the way. */
+  bool lost = silent || donation->repeats == REPEATS_OF_LOSS;
+  if (donation->offset < pull->from || lost) {
+    donation->offset = pull->from;
+    donation->repeats = -REPEATS_ON_THE_WAY;
+  }
 }
 
 void gr_donation_ended(struct gr_group *group, gr_member_id from,

@@ -100,6 +100,8 @@ struct gr_donation {
   uint8_t *chunk; /* snapshot_chunk_bytes */
   uint64_t offset;
   uint64_t upto;
+  uint64_t pulled; /* from where it was pulled last, */
+  int repeats;     /* and how often again from there */
   gr_time heard;
 };
 

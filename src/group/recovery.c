@@ -200,8 +200,8 @@ int gr_recovery_received(struct gr_group *group, gr_member_id from,
     return GR_ERR_STALE;
   joining->donor_due = group->now + patience(group);
   if (chunk->bytes.size == 0 && !chunk->last) return GR_OK; /* it has nothing now */
-  if (chunk->offset != joining->received)
-    return GR_ERR_STALE; /* one before it is missing, or it is a repeat */
+  if (chunk->offset > joining->received) pull(group);       /* one before it is missing */
+  if (chunk->offset != joining->received) return GR_OK;
   int error = guarded(group, group->host.restore_write(group->host.context, chunk->offset,
                                                        chunk->bytes));
   if (error != GR_OK) return error;

@@ -82,7 +82,7 @@ static int snapshot_read(void *context, uint64_t handle, uint64_t offset, void *
   size_t piece = *size;
   *end = false;
   *size = 0;
-  if (sim_chance(&sim->server_random, config->fails_ppm)) return -1;
+  if (sim->faults_on && sim_chance(&sim->server_random, config->fails_ppm)) return -1;
   if (sim_chance(&sim->server_random, config->waits_ppm)) return 0;
   if (gr_random_below(&sim->server_random, 2) == 0)
     piece = sim_between(&sim->server_random, 1, piece);
