@@ -49,7 +49,7 @@ static void bring_back(struct simulation *sim) {
     }
     bool ends = process->dying || process->storage_failed || process->state == SIM_HALTED;
     if (process->group && ends) sim_process_crash(sim, i, true);
-    if (sim->outlasting[i].unhealthy) sim_churn_health(sim, i, true);
+    if (process->group && process->state == SIM_UP) sim_churn_health(sim, i, true);
     if (process->group || sim->outlasting[i].gone) continue;
     /* One that crashed before it had left is a member still. */
     if (is_seated(sim, i)) sim->outlasting[i].wanted = true;
