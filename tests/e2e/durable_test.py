@@ -218,7 +218,9 @@ class Durable(Case):
         with self.durable_cluster("--suspect-ceiling-ms", "1000", "--expel-timeout-ms", "1000",
                                   data_root=self.folder_in_memory()) as cluster:
             victim, other, _ = cluster.members
-            victim.kill()
+            victim.call("SET", "before", "1")
+            cluster.wait_for_same_digest()
+            self.assertEqual(victim.stop(), 0, victim.log())
             wait_until(lambda: len(other.members()) == 2, "it is removed")
             other.call("SET", "a", "1")
             victim.start()
