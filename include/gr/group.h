@@ -152,7 +152,8 @@ GR_API int gr_group_storage_failed(gr_group *group);
  * and will come back with options.applied no lower. The next dispatch lets storage forget
  * what is not needed any more, by host.trim(): that is, up to what every member has kept too,
  * or what the limits let members keep for each other. To be called from time to time: it
- * bounds the size of storage and the time of a restart.
+ * bounds the size of storage and the time of a restart. A member that was removed, and joins
+ * again, recovers from the log only behind what its host keeps: it does well to call this in ERROR.
  *
  * GR_OK             noted; a lower number than before says nothing new
  * GR_ERR_INVALID    `group` is NULL, or `applied` has not been delivered yet

@@ -199,7 +199,13 @@ int gr_group_storage_failed(gr_group *group) {
 int gr_group_checkpoint(gr_group *group, gr_seqno applied) {
   if (!group) return GR_ERR_INVALID;
   if (group->quiet) return GR_ERR_REENTRANT;
-  int error = gr_paxos_checkpoint(group->paxos, applied);
+  bool outside = group->options.durable && gr_members_status(group).view == 0 &&
+                 group->joining.applied != UINT64_MAX;
+  int error = GR_OK;
+  if (!outside)
+    error = gr_paxos_checkpoint(group->paxos, applied);
+  else if (applied > group->joining.applied)
+    error = GR_ERR_INVALID;
   if (error == GR_OK && group->kept < applied) group->kept = applied;
   return error;
 }
