@@ -90,6 +90,7 @@ static int receive_log(struct gr_paxos *p, uint32_t from, struct gr_reader *body
   struct gr_log_run run;
   const gr_ballot highest = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
   if (!gr_log_run_decode(body, &run)) return GR_ERR_MALFORMED;
+  if (gr_view_ends(p)) return GR_ERR_STALE; /* it may name members of the next view */
   /* What is known already may name members that are not any more. */
   if (!gr_log_values_check(*body, &p->roster, run.count, highest))
     return run.from <= p->chosen ? GR_ERR_STALE : GR_ERR_MALFORMED;

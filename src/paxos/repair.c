@@ -150,6 +150,7 @@ void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
 /* ---- slots ---- */
 
 static gr_slot slots_wanted(const struct gr_paxos *p) {
+  if (gr_view_ends(p)) return p->chosen; /* what follows is of the next view */
   gr_slot want = p->start > 0 ? p->start - 1 : 0;
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && gr_peer_reachable(p, i) && p->peers[i].chosen > want)
