@@ -161,7 +161,12 @@ static bool is_due(const struct kv_checkpoint *checkpoint, uint64_t log_bytes,
   uint64_t growth = log_bytes - checkpoint->latest_log_bytes;
   uint64_t needed = checkpoint->options->checkpoint_bytes;
   if (needed < checkpoint->latest.bytes) needed = checkpoint->latest.bytes;
-  return growth > needed && (checkpoint->error == 0 || now_ms >= checkpoint->retry_ms);
+  return (growth > needed || checkpoint->hurries) &&
+         (checkpoint->error == 0 || now_ms >= checkpoint->retry_ms);
+}
+
+void kv_checkpoint_hurry(struct kv_checkpoint *checkpoint) {
+  checkpoint->hurries = true;
 }
 
 void kv_checkpoint_tend(struct kv_checkpoint *checkpoint, struct kv_group *group,
@@ -173,8 +178,9 @@ void kv_checkpoint_tend(struct kv_checkpoint *checkpoint, struct kv_group *group
       !kv_group_storage(group, &figures))
     return;
   uint64_t log_bytes = figures.restored_bytes + figures.bytes;
-  if (is_due(checkpoint, log_bytes, now_ms))
-    begin(checkpoint, store, now, log_bytes, now_ms);
+  if (!is_due(checkpoint, log_bytes, now_ms)) return;
+  checkpoint->hurries = false;
+  begin(checkpoint, store, now, log_bytes, now_ms);
 }
 
 /* ---- another member's ---- */

@@ -32,6 +32,7 @@ struct kv_checkpoint {
   uint64_t child_log_bytes;
   int error;         /* of the last attempt: an errno; 0: it succeeded */
   uint64_t retry_ms; /* not before, after a failure */
+  bool hurries;      /* one is due, however little it adds */
 
   pthread_mutex_t lock;
   unsigned replacing; /* snapshots of others that are being taken, or wait to be used */
@@ -48,6 +49,10 @@ bool kv_checkpoint_open(struct kv_checkpoint *checkpoint,
 void kv_checkpoint_tend(struct kv_checkpoint *checkpoint, struct kv_group *group,
                         const struct kv_store *store, const struct kv_snapshot *now,
                         uint64_t now_ms);
+
+/* The log will be forgotten: what only it holds is to be kept soon, for which the next call of
+ * kv_checkpoint_tend() begins a snapshot. */
+void kv_checkpoint_hurry(struct kv_checkpoint *checkpoint);
 
 /* A last snapshot, so that the next start finds little in the log. */
 void kv_checkpoint_finish(struct kv_checkpoint *checkpoint, struct kv_group *group,

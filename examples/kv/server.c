@@ -151,6 +151,7 @@ static void enter_state(struct server *server, const struct kv_handover_record *
   } else if (record->state == GR_MEMBER_OFFLINE ||
              (record->state == GR_MEMBER_ERROR && !lacks_majority)) {
     service->has_state = false;
+    if (server->checkpoint) kv_checkpoint_hurry(server->checkpoint);
     if (!service->was_online && is_refusal_for_good(record->error))
       fail(server, "the group does not let this member in", gr_error_text(record->error));
   }

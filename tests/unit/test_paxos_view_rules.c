@@ -138,7 +138,7 @@ Test(paxos_view_rules, a_view_is_entered_behind_all_that_is_before_it) {
   cr_assert_eq(rig_status(&rig).view, 1);
   const struct gr_log_value next = {ballot_of_view(2, 1, 1), rig_cut(1, 1)};
   rig.roster.view = 2;
-  cr_assert_eq(rig_log(&rig, 1, 3, 3, &next, 1), GR_OK);
+  cr_assert_eq(rig_log(&rig, 1, 3, 3, &next, 1), GR_ERR_STALE);
   cr_assert_eq(rig_status(&rig).chosen, 2, "what is chosen in the next view waits");
   cr_assert_eq(rig_data(&rig, 2, 2, 1, "it comes"), GR_OK);
   cr_assert_eq(deliver(), 2);
