@@ -8,19 +8,26 @@
 /* Asked again after so many heartbeat intervals. */
 #define ASK_INTERVALS 2
 
-/* The voter that is closest to having everything. */
-static gr_member_id successor(const struct gr_group *group) {
+/* The voter that stays, and is closest to having everything. */
+static gr_member_id successor(struct gr_group *group) {
   gr_member members[GR_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
   size_t count = 0;
   gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
   const gr_member *best = NULL;
   for (size_t i = 0; i < count; i++) {
     const gr_member *member = &members[i];
-    if (member->is_self || !member->reachable || member->state != GR_MEMBER_ONLINE)
-      continue;
+    const struct gr_link *link = gr_link_find(group, member->id);
+    if (!link || link->note.leaving) continue; /* two would pass the lead to and fro */
+    if (!member->reachable || member->state != GR_MEMBER_ONLINE) continue;
     if (!best || member->accepted > best->accepted) best = member;
   }
   return best ? best->id : 0;
+}
+
+/* Where all others leave too it stays, until they have. */
+static void move_lead(struct gr_group *group) {
+  gr_member_id next = successor(group);
+  if (next != 0) gr_paxos_transfer(group->paxos, next, group->now);
 }
 
 static void ask_leader(struct gr_group *group, gr_member_id leader, gr_member_id member,
@@ -50,8 +57,7 @@ static void leave(struct gr_group *group, const gr_status *status) {
   }
   if (status->unordered_bytes > 0) return; /* what was taken is delivered first */
   if (status->role == GR_ROLE_LEADER) {
-    gr_member_id next = successor(group);
-    if (next != 0) gr_paxos_transfer(group->paxos, next, group->now);
+    move_lead(group);
   } else if (status->leader != 0) {
     ask_leader(group, status->leader, status->self, GR_VIEW_LEFT);
   }
@@ -97,9 +103,10 @@ void gr_leaving_asked(struct gr_group *group, gr_member_id from,
   bool other = remove->reason == GR_VIEW_EXCLUDED;
   gr_status status = gr_members_status(group);
   if (status.role != GR_ROLE_LEADER) return;
-  /* Nobody removes itself: the next leader is asked again. */
-  if (other && remove->member == status.self)
-    gr_paxos_transfer(group->paxos, successor(group), group->now);
+  /* Nobody removes itself: the next leader is asked again. (Of two who want to be rid of
+   * each other the one that leads comes first.) */
+  if (other && remove->member == status.self && group->removing != from)
+    move_lead(group);
   else if ((itself || other) && can_go(group, remove->member))
     gr_leading_remove(group, remove->member, remove->reason);
 }
