@@ -307,6 +307,9 @@ static void host_state(void *context, enum gr_member_state state, int error) {
   if (state == GR_MEMBER_ONLINE) process->ready = true;
   if (state == GR_MEMBER_ONLINE || state == GR_MEMBER_RECOVERING) return;
   process->burst = 0;
+  /* It has left: as the last one, with its seat. */
+  if (state == GR_MEMBER_OFFLINE && error == GR_OK)
+    sim->outlasting[process->index].id = 0;
   check_refused(process, error);
   plan_rejoin(process);
 }
