@@ -13,7 +13,6 @@ static void answer(struct gr_link *link, enum gr_verdict verdict, int error,
   link->answer_error = error;
   link->answer_detail = detail;
   link->due |= GR_DUE(GR_MESSAGE_ANSWER);
-  if (verdict != GR_VERDICT_WAIT) link->asks = false;
 }
 
 static bool keep_request(struct gr_link *link, const struct gr_join *join) {
@@ -184,13 +183,15 @@ void gr_admission_act(struct gr_group *group) {
   for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     if (link->id == 0 || !link->asks) continue;
+    link->asks = false; /* it asks again */
     if (link->answer_group != group->id_hash)
       answer(link, GR_VERDICT_REFUSED, GR_ERR_WRONG_GROUP, 0);
+    else if (status.view == 0 || !gr_members_seated(group))
+      continue; /* another one may know more */
     else if (status.role == GR_ROLE_LEADER)
       decide(group, link);
     else
       answer(link, status.leader != 0 ? GR_VERDICT_REDIRECT : GR_VERDICT_WAIT, GR_OK, 0);
-    link->asks = false; /* it asks again */
   }
 }
 
