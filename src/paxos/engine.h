@@ -245,6 +245,7 @@ struct gr_paxos {
   /* leader */
   gr_slot proposed;
   gr_time leads_since;
+  gr_time cut_at; /* when it proposed a cut last */
   uint64_t proposed_upto[GR_PLACES_MAX]; /* by lane, over all proposals */
   uint64_t proposed_boot[GR_PLACES_MAX]; /* likewise, CLOSE included */
   uint32_t transfer_to;                  /* GR_NOBODY: nobody */

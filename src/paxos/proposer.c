@@ -94,8 +94,17 @@ static void propose_change(struct gr_paxos *p) {
   gr_learner_count(p);
 }
 
+/* When half of the log is kept for a laggard, slots are spent sparingly: cuts grow
+ * instead, so that it is not left behind for want of slots while there is memory for what
+ * they order. */
+static gr_time next_cut(const struct gr_paxos *p) {
+  if (p->log_end - p->log_first <= p->options.log_slots_max / 2) return 0;
+  return p->cut_at + p->options.heartbeat_interval_ns / 64;
+}
+
 static void propose_cut(struct gr_paxos *p) {
   if (p->proposed - p->chosen >= p->options.slots_in_flight_max) return;
+  if (p->now < next_cut(p)) return;
   struct gr_cut cut = {.lanes = 0};
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (mark_to_propose(p, i, &cut.marks[i])) cut.lanes |= gr_memberset_one(i);
@@ -103,6 +112,7 @@ static void propose_cut(struct gr_paxos *p) {
   gr_slot slot = p->proposed + 1;
   propose(p, slot, &cut);
   if (p->proposed != slot) return; /* no room in the log until more is delivered */
+  p->cut_at = p->now;
   p->counters.slots_proposed++;
   gr_learner_count(p);
 }
@@ -138,6 +148,7 @@ void gr_proposer_poll(struct gr_paxos *p) {
 gr_time gr_proposer_deadline(const struct gr_paxos *p) {
   gr_time deadline = GR_TIME_NEVER;
   if (p->role != GR_ROLE_LEADER) return deadline;
+  if (p->now < next_cut(p)) deadline = next_cut(p);
   for (uint32_t i = 0; i < p->roster.count; i++) {
     const struct gr_peer *peer = &p->peers[i];
     if (i == p->self || !gr_is_member(p, i) || peer->awaited ||
