@@ -29,6 +29,12 @@ static inline bool gr_memberset_has(gr_memberset set, uint32_t index) {
   return (set >> index & 1) != 0;
 }
 
+/* The lowest index in a set that is not empty. All of a set, in ascending order:
+ *   for (gr_memberset left = set; left != 0; left &= left - 1) ... gr_memberset_lowest(left) ... */
+static inline uint32_t gr_memberset_lowest(gr_memberset set) {
+  return (uint32_t)__builtin_ctzll(set);
+}
+
 static inline uint32_t gr_memberset_size(gr_memberset set) {
   uint32_t size = 0;
   for (; set != 0; set &= set - 1) size++;

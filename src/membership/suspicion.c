@@ -6,24 +6,29 @@ void gr_suspicion_begin(struct gr_suspicion *suspicion, gr_time lifetime_ns) {
 }
 
 static void drop_old_reports(struct gr_suspicion *suspicion, gr_time now) {
-  for (uint32_t i = 0; i < GR_SUSPICION_PLACES; i++)
+  for (gr_memberset left = suspicion->reported; left != 0; left &= left - 1) {
+    uint32_t i = gr_memberset_lowest(left);
     if (now - suspicion->reported_at[i] >= suspicion->lifetime_ns)
       suspicion->reported &= ~gr_memberset_one(i);
+  }
 }
 
 /* Whose reports name `target`: of them a majority of the voters is looked for. */
 static gr_memberset accusers_of(const struct gr_suspicion *suspicion, uint32_t target) {
   gr_memberset accusers = 0;
-  for (uint32_t i = 0; i < GR_SUSPICION_PLACES; i++)
-    if (i != target && gr_memberset_has(suspicion->reported, i) &&
-        gr_memberset_has(suspicion->suspects[i], target))
-      accusers |= gr_memberset_one(i);
+  gr_memberset others = suspicion->reported & ~gr_memberset_one(target);
+  for (gr_memberset left = others; left != 0; left &= left - 1) {
+    uint32_t i = gr_memberset_lowest(left);
+    if (gr_memberset_has(suspicion->suspects[i], target)) accusers |= gr_memberset_one(i);
+  }
   return accusers;
 }
 
 static void judge(struct gr_suspicion *suspicion, gr_time now) {
   drop_old_reports(suspicion, now);
-  for (uint32_t i = 0; i < GR_SUSPICION_PLACES; i++) {
+  suspicion->agreed &= suspicion->members;
+  for (gr_memberset left = suspicion->members; left != 0; left &= left - 1) {
+    uint32_t i = gr_memberset_lowest(left);
     gr_memberset one = gr_memberset_one(i);
     if (!gr_memberset_majority(accusers_of(suspicion, i), suspicion->voters)) {
       suspicion->agreed &= ~one;
