@@ -39,8 +39,9 @@ static void encode_nothing(gr_group *group, const struct gr_link *link,
 static void encode_recover(gr_group *group, struct gr_writer *writer) {
   /* With storage the log begins with the position: not behind what the host keeps. */
   gr_seqno applied = group->joining.applied;
-  bool durable = group->options.durable;
-  struct gr_recover recover = {durable && group->kept < applied ? group->kept : applied};
+  bool has = applied != UINT64_MAX; /* else a snapshot broke off */
+  bool behind = group->options.durable && has && group->kept < applied;
+  struct gr_recover recover = {behind ? group->kept : applied};
   gr_recover_encode(writer, &recover);
 }
 

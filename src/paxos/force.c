@@ -43,10 +43,12 @@ int gr_paxos_force(gr_paxos *p, const gr_member_id *members, size_t count, gr_ti
 /* Whoever is behind catches up meanwhile; then it is tried again. */
 void gr_force_poll(struct gr_paxos *p) {
   if (p->forcing == 0) return;
-  if (p->role == GR_ROLE_CANDIDATE && p->reproposing)
+  if (p->role == GR_ROLE_CANDIDATE && p->reproposing) {
+    if (p->now >= p->election_due) gr_election_rearm(p); /* it waits for batches */
     gr_candidate_advance(p);
-  else if (p->now >= p->election_due)
+  } else if (p->now >= p->election_due) {
     gr_candidate_begin(p);
+  }
 }
 
 /* So many election timeouts those who hold a batch have to send it. */

@@ -91,9 +91,10 @@ static int receive_log(struct gr_paxos *p, uint32_t from, struct gr_reader *body
   const gr_ballot highest = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
   if (!gr_log_run_decode(body, &run)) return GR_ERR_MALFORMED;
   if (gr_view_ends(p)) return GR_ERR_STALE; /* it may name members of the next view */
-  /* What is known already may name members that are not any more. */
+  /* What is known already may name members that are not any more; and what a former
+   * process of this member asked for, those that are not yet. */
   if (!gr_log_values_check(*body, &p->roster, run.count, highest))
-    return run.from <= p->chosen ? GR_ERR_STALE : GR_ERR_MALFORMED;
+    return run.from == p->chosen + 1 ? GR_ERR_MALFORMED : GR_ERR_STALE;
   gr_repair_receive_log(p, from, &run, body);
   return GR_OK;
 }

@@ -88,8 +88,12 @@ void sim_churn_join(struct simulation *sim, uint32_t index) {
   struct sim_process *process = &sim->processes[index];
   sim_report_note(&sim->report, sim->now, index, "JOINS");
   sim->outlasting[index].wanted = true;
+  if (process->state == SIM_PAUSED) {
+    plan(sim, index, SIM_SECOND, SIM_EVENT_REJOIN, 0);
+    return;
+  }
   if (!runs(sim, index)) {
-    if (process->state != SIM_PAUSED) sim_servers_start(sim, index);
+    sim_servers_start(sim, index);
     return;
   }
   int error = gr_group_join(process->group, sim_process_clock(process));

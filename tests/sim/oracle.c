@@ -254,6 +254,14 @@ static void check_bounds(struct sim_oracle *oracle, uint32_t member,
                     (unsigned long long)most);
 }
 
+static bool majority_delivered(const struct sim_oracle *oracle,
+                               const struct sim_view *view, gr_slot slot) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < oracle->members; i++)
+    if (view->seats[i] == SIM_SEAT_VOTER && oracle->delivered[i] >= slot) count++;
+  return 2 * count > view->voters;
+}
+
 /* What only a minority ever delivered, a majority might lack for ever. */
 static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
                             const gr_status *status) {
@@ -265,18 +273,17 @@ static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
   gr_slot before = witness->status.log_first;
   /* What was before a joiner came it never had. */
   if (status->log_first <= before || (witness->joined && before == 0)) return;
-  const struct sim_view *view = sim_oracle_view_of(oracle, status->view);
-  if (!view) view = sim_oracle_view_now(oracle);
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < oracle->members; i++)
-    if (view->seats[i] == SIM_SEAT_VOTER && oracle->delivered[i] + 1 >= status->log_first)
-      count++;
-  if (2 * count <= view->voters)
-    sim_oracle_fail(
-        oracle, "I-EVICT-1",
-        "member %u has forgotten the slots before %llu, which no majority has "
-        "delivered",
-        member + 1, (unsigned long long)status->log_first);
+  /* It may have forgotten them in a view from which it has moved on in the same turn. */
+  uint64_t number = witness->status.view > 0 ? witness->status.view : status->view;
+  for (; number <= status->view; number++) {
+    const struct sim_view *view = sim_oracle_view_of(oracle, number);
+    if (!view) view = sim_oracle_view_now(oracle);
+    if (majority_delivered(oracle, view, status->log_first - 1)) return;
+  }
+  sim_oracle_fail(oracle, "I-EVICT-1",
+                  "member %u has forgotten the slots before %llu, which no majority has "
+                  "delivered",
+                  member + 1, (unsigned long long)status->log_first);
 }
 
 void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,

@@ -79,22 +79,22 @@ uint32_t sim_servers_leader(const struct simulation *sim) {
 
 /* ---- what a process is given ---- */
 
+/* In any order, as members come and go after they are written down; and one that was never
+ * anybody's. */
 static size_t draw_seeds(struct sim_process *process, struct sim_birth *birth) {
   struct simulation *sim = process->sim;
+  uint32_t first = (uint32_t)gr_random_below(&sim->server_random, sim->servers);
   size_t count = 0;
-  for (uint32_t i = 0; i < sim->servers; i++)
-    if (i != process->index && gr_random_below(&sim->server_random, 4) > 0)
+  for (uint32_t i = 0; i < sim->servers; i++) {
+    uint32_t index = (first + i) % sim->servers;
+    if (index != process->index)
       birth->seeds[count++] =
-          write_address(birth->addresses[i], sizeof(birth->addresses[i]), i);
-  /* One that was never anybody's, and one who certainly is a member, if anybody is. */
+          write_address(birth->addresses[index], sizeof(birth->addresses[index]), index);
+  }
   if (gr_random_below(&sim->server_random, 2) == 0)
     birth->seeds[count++] =
         write_address(birth->addresses[SIM_SERVERS_MAX],
                       sizeof(birth->addresses[SIM_SERVERS_MAX]), SIM_SERVERS_MAX + 1);
-  uint32_t leader = sim_servers_leader(sim);
-  if (leader == SIM_SERVERS_MAX || leader == process->index) leader = process->index == 0;
-  birth->seeds[count++] =
-      write_address(birth->addresses[leader], sizeof(birth->addresses[leader]), leader);
   return count;
 }
 
@@ -116,12 +116,12 @@ gr_options sim_servers_options(struct sim_process *process, struct sim_birth *bi
   options.attributes.address =
       write_address(address, sizeof(birth->addresses[0]), process->index);
   options.applied = process->data.seqno;
+  options.seeds = birth->seeds;
+  options.seed_count = draw_seeds(process, birth);
   if (server->founder) return options;
   options.self = 0;
   options.founders = NULL;
   options.founder_count = 0;
-  options.seeds = birth->seeds;
-  options.seed_count = draw_seeds(process, birth);
   options.applied_digest = process->data.digest;
   return options;
 }
