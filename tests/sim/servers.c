@@ -79,8 +79,8 @@ uint32_t sim_servers_leader(const struct simulation *sim) {
 
 /* ---- what a process is given ---- */
 
-/* In any order, as members come and go after they are written down; and one that was never
- * anybody's. */
+/* In any order, as members come and go after they are written down; and one that was
+ * never anybody's. */
 static size_t draw_seeds(struct sim_process *process, struct sim_birth *birth) {
   struct simulation *sim = process->sim;
   uint32_t first = (uint32_t)gr_random_below(&sim->server_random, sim->servers);
