@@ -234,10 +234,12 @@ GR_API int gr_group_transfer(gr_group *group, gr_member_id to, gr_time now);
  * options.expel_timeout_ns. One that was removed against its will joins again by itself. */
 
 /* Leaves the group: no more broadcasts are taken, those taken are delivered, the lead moves to
- * another member, and the others are asked to go on without this one. host.state tells when
- * that has come to pass (OFFLINE, GR_OK). A member that is alone in its group just stops.
+ * another member, and the others are asked to go on without this one, which they do as soon as
+ * a majority of those who stay can be reached. host.state tells when that has come to pass
+ * (OFFLINE, GR_OK). A member that is alone in its group just stops. A join under way is called
+ * off, and so are the tries of one that was removed.
  *
- * GR_OK             it leaves
+ * GR_OK             it leaves, or joins no more
  * GR_ERR_INVALID    `group` is NULL
  * GR_ERR_STATE      it is OFFLINE, or leaves already
  * GR_ERR_REENTRANT  as said above; nothing happened

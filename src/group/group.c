@@ -390,10 +390,11 @@ int gr_group_leave(gr_group *group, gr_time now) {
   if (group->quiet) return GR_ERR_REENTRANT;
   if (gr_paxos_halt_reason(group->paxos, NULL) != GR_OK) return GR_ERR_HALTED;
   latch(group, now);
-  if (group->leaving || gr_members_status(group).view == 0) return GR_ERR_STATE;
+  if (group->leaving) return GR_ERR_STATE;
+  if (gr_members_status(group).view == 0) return gr_joining_stop(group);
   group->leaving = true;
   group->serves = false;
-  group->asked_due = group->tick_due = now;
+  group->leave_due = group->tick_due = now;
   return GR_OK;
 }
 
@@ -405,6 +406,7 @@ int gr_group_join(gr_group *group, gr_time now) {
   if (group->left_until != 0) gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
   if (group->joining.stage != GR_JOINING_RESTING) return GR_ERR_STATE;
   gr_retry_stop(&group->joining.retry);
+  group->joining.again = false; /* its host is told if it is refused */
   gr_joining_begin(group);
   group->tick_due = now;
   return GR_OK;
@@ -422,7 +424,7 @@ int gr_group_remove(gr_group *group, gr_member_id member, gr_time now) {
   if (group->removing != 0) return GR_ERR_BUSY;
   group->removing = member;
   group->removing_until = now + UINT64_C(60000000000);
-  group->asked_due = group->tick_due = now;
+  group->leave_due = group->tick_due = now;
   return GR_OK;
 }
 

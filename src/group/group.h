@@ -186,7 +186,7 @@ struct gr_group {
   struct gr_suspicion suspicion;
   struct gr_quorum quorum;
   gr_time tick_due;
-  gr_slot reached;       /* by a learner, */
+  uint64_t reached;      /* by a learner, in slots and batches, */
   gr_time reached_since; /* and for how long not further */
   bool unhealthy;
   bool serves;       /* broadcasts are taken, as far as the membership goes */
@@ -195,7 +195,8 @@ struct gr_group {
   bool leaving;
   gr_member_id removing; /* as gr_group_remove() asked; 0: nobody */
   gr_time removing_until;
-  gr_time asked_due;  /* when to ask the leader again */
+  gr_time leave_due;  /* when to ask the leader again that somebody goes */
+  gr_time asked_due;  /* when to ask others whether we are a member still */
   gr_time left_until; /* a member that has gone answers the others until then */
   int left_error;     /* why it has gone; GR_OK: it asked to */
 
@@ -255,13 +256,16 @@ gr_slot gr_members_target(const struct gr_group *group);
 
 void gr_leading_tick(struct gr_group *group);
 /* Whether a majority that is heard would be left without the member in this place. */
-bool gr_leading_can_do_without(const struct gr_group *group, uint32_t place);
+bool gr_leading_can_do_without(struct gr_group *group, uint32_t place);
 /* Asks the order to go on without a member. True if that is under way. */
 bool gr_leading_remove(struct gr_group *group, gr_member_id member, uint8_t reason);
 
 /* ---- joining.c ---- */
 
 void gr_joining_begin(struct gr_group *group);
+
+/* Calls a join off, and every further try. GR_ERR_STATE: there is none. */
+int gr_joining_stop(struct gr_group *group);
 void gr_joining_tick(struct gr_group *group);
 void gr_joining_answered(struct gr_group *group, gr_member_id from,
                          const struct gr_answer *answer);

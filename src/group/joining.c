@@ -105,6 +105,17 @@ static void fail(struct gr_group *group, int error) {
     gr_members_step(group, GR_CAUSE_REFUSED, error);
 }
 
+int gr_joining_stop(struct gr_group *group) {
+  struct gr_joining *joining = &group->joining;
+  bool rests = joining->stage == GR_JOINING_RESTING;
+  if (rests && joining->retry.state != GR_RETRY_WAITING) return GR_ERR_STATE;
+  if (joining->stage == GR_JOINING_NOT) return GR_ERR_STATE;
+  gr_joining_removed(group, GR_CAUSE_LEFT, GR_OK);
+  gr_retry_stop(&joining->retry);
+  close_seeds(group);
+  return GR_OK;
+}
+
 /* ---- answers ---- */
 
 /* Those who were members when we were are asked no more. */

@@ -18,14 +18,22 @@ bool gr_leading_remove(struct gr_group *group, gr_member_id member, uint8_t reas
   return change(group, GR_CHANGE_REMOVE, member, reason);
 }
 
-/* Whether a majority of the voters would be left that is heard. */
-bool gr_leading_can_do_without(const struct gr_group *group, uint32_t place) {
+/* Whether a majority of the voters would be left that is heard, and can follow: of who
+ * lacks what has been forgotten here nothing can be expected. */
+bool gr_leading_can_do_without(struct gr_group *group, uint32_t place) {
+  gr_member members[GR_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  size_t count = 0;
+  gr_slot log_first = gr_members_status(group).log_first;
   gr_memberset left = group->suspicion.voters & ~gr_memberset_one(place);
-  gr_memberset heard = gr_memberset_one(GR_SELF_PLACE);
-  for (uint32_t i = 0; i < group->link_end; i++)
-    if (group->links[i].member && !group->links[i].suspected && i != place)
-      heard |= gr_memberset_one(i);
-  return gr_memberset_majority(heard, left);
+  gr_memberset able = gr_memberset_one(GR_SELF_PLACE);
+  gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
+  for (size_t i = 0; i < count; i++) {
+    const struct gr_link *link = gr_link_find(group, members[i].id);
+    if (!link || link->suspected || !members[i].reachable) continue;
+    if (members[i].delivered + 1 >= log_first)
+      able |= gr_memberset_one(gr_link_place(group, link));
+  }
+  return gr_memberset_majority(able, left);
 }
 
 static bool expel(struct gr_group *group) {

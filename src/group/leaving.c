@@ -86,8 +86,8 @@ void gr_leaving_tick(struct gr_group *group) {
     return;
   }
   if (!group->leaving && group->removing == 0) return;
-  if (group->now < group->asked_due) return;
-  group->asked_due = group->now + ASK_INTERVALS * group->options.heartbeat_interval_ns;
+  if (group->now < group->leave_due) return;
+  group->leave_due = group->now + ASK_INTERVALS * group->options.heartbeat_interval_ns;
   gr_status status = gr_members_status(group);
   if (group->leaving)
     leave(group, &status);

@@ -289,15 +289,25 @@ static void poll_caught_up(struct gr_group *group) {
 /* For so many election timeouts a learner may stand still while the others go on. */
 #define STUCK_TIMEOUTS 40
 
+/* Grows with whatever comes: one slot may order many batches. */
+static uint64_t progress(const struct gr_group *group) {
+  gr_member members[GR_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  size_t count = 0;
+  uint64_t sum = gr_members_status(group).delivered;
+  gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
+  for (size_t i = 0; i < count; i++) sum += members[i].held;
+  return sum;
+}
+
 /* What it lacks nobody has any more. (A voter finds that out in the engine, where it
  * needs a majority to be sure: without it the others might depend on its vote.) */
 static void poll_stuck(struct gr_group *group) {
-  gr_status status = gr_members_status(group);
   bool waits = group->state.state == GR_MEMBER_RECOVERING && !gr_is_voter(group) &&
                group->quorum.state == GR_QUORUM_HELD &&
-               status.delivered < gr_members_target(group);
-  if (!waits || group->reached != status.delivered) {
-    group->reached = status.delivered;
+               gr_members_status(group).delivered < gr_members_target(group);
+  uint64_t reached = progress(group);
+  if (!waits || group->reached != reached) {
+    group->reached = reached;
     group->reached_since = group->now;
   } else if (group->now - group->reached_since >=
              STUCK_TIMEOUTS * group->options.election_timeout_ns) {

@@ -179,6 +179,7 @@ struct gr_paxos {
   size_t note_bytes;
   struct gr_peer *peers; /* by index; the own place is unused */
   bool forgetting;       /* is to begin anew, but storage still writes */
+  bool lacks_pieces;     /* see gr_learner_lacks_pieces(); may be true a little longer */
   bool met;              /* every founder knows our process, and we its */
   bool formed;           /* and that will not be forgotten: takes part */
 
@@ -432,6 +433,9 @@ void gr_learner_count(struct gr_paxos *p);
 bool gr_learner_learn(struct gr_paxos *p, gr_slot slot, const struct gr_log_value *value);
 /* Compares the history with what the host said of it. */
 void gr_learner_check_digest(struct gr_paxos *p);
+/* A member that came in lacks pieces of messages that had begun before: to the others it
+ * has delivered nothing until it has them, or they would be forgotten. */
+bool gr_learner_lacks_pieces(const struct gr_paxos *p);
 /* Forgets the slots, and their batches, that every member has settled. */
 void gr_learner_trim(struct gr_paxos *p);
 /* Forgets the slots below this one, and their batches, that are delivered here. */

@@ -333,7 +333,21 @@ static bool is_waited_for(const struct gr_paxos *p, uint32_t index) {
   return gr_is_member(p, index) || p->now - p->peers[index].removed_at < GR_RETAINED_NS;
 }
 
+static bool lacks_pieces(const struct gr_paxos *p, const struct gr_lane *lane) {
+  if (lane->held < lane->ordered) return true;
+  if (!p->roster.durable || lane->delivered.seq == 0) return false;
+  const struct gr_kept_batch *last = gr_lane_batch(lane, lane->ordered);
+  return !last || last->ticket > p->storage.synced;
+}
+
+bool gr_learner_lacks_pieces(const struct gr_paxos *p) {
+  for (uint32_t i = 0; i < p->roster.count; i++)
+    if (lacks_pieces(p, &p->lanes[i])) return true;
+  return false;
+}
+
 void gr_learner_trim(struct gr_paxos *p) {
+  if (p->lacks_pieces) p->lacks_pieces = gr_learner_lacks_pieces(p);
   gr_slot stable = gr_storage_settled(p);
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (i != p->self && is_waited_for(p, i) && p->peers[i].delivered < stable)

@@ -111,7 +111,8 @@ void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
     p->counters.data_repeated++;
     return;
   }
-  if (batch->boot > lane->boot) { /* its begin is still to be delivered */
+  bool over = !gr_is_member(p, batch->lane) && batch->seq > lane->ordered; /* R14 */
+  if (batch->boot > lane->boot || over) { /* or its begin is still to be delivered */
     p->counters.data_dropped++;
     return;
   }
@@ -129,7 +130,11 @@ void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
   if (batch->seq != lane->held + 1) return;
   uint64_t held = lane->held;
   if (!gr_lane_advance(lane, &p->limits)) p->counters.data_dropped++;
-  if (held < lane->ordered && lane->held >= lane->ordered) gr_lane_recall(lane);
+  if (held < lane->ordered && lane->held >= lane->ordered) {
+    gr_lane_recall(lane);
+    lane->again = p->roster.durable ? lane->delivered.seq : 0;
+    lane->again_upto = lane->ordered;
+  }
   gr_acceptor_advance(p);
   gr_candidate_advance(p);
   gr_learner_count(p);

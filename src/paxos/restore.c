@@ -159,6 +159,7 @@ void gr_view_take_position(struct gr_paxos *p, const struct gr_state_record *sta
   for (uint32_t i = 0; i < state->view.seats.count; i++)
     gr_lane_rebase(&p->lanes[i], state->lanes[i].boot, state->lanes[i].first,
                    state->lanes[i].ordered, state->lanes[i].messages);
+  p->lacks_pieces = gr_learner_lacks_pieces(p);
 }
 
 /* With a ticket it is the position with which this member came in from outside. */
@@ -316,6 +317,7 @@ int gr_paxos_resume(gr_paxos *p, gr_time now) {
   p->heartbeat_due = p->now;
   while (p->roster.incarnation == 0) p->roster.incarnation = gr_random_next(&p->random);
   resume_lanes(p);
+  p->lacks_pieces = gr_learner_lacks_pieces(p);
   gr_storage_tell(p);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_RESUME,
                               .ballot = p->promised,

@@ -31,6 +31,7 @@ bool gr_storage_promise_told(const struct gr_paxos *p) {
 }
 
 gr_slot gr_storage_settled(const struct gr_paxos *p) {
+  if (p->lacks_pieces) return 0;
   if (!p->roster.durable) return p->delivered;
   return p->storage.settled < p->delivered ? p->storage.settled : p->delivered;
 }

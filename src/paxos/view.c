@@ -262,6 +262,7 @@ bool gr_view_enter(struct gr_paxos *p, const struct gr_config *config) {
   else
     p->voters |= gr_memberset_one(gr_roster_index(&p->roster, config->member));
   p->forcing &= config->kind == GR_CHANGE_FORCE ? 0 : p->voters;
+  if (!gr_memberset_has(p->forcing, p->self)) p->forcing = 0;
   p->entered = *config;
   p->entered_due = true;
   p->counters.views_entered++;

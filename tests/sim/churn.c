@@ -34,11 +34,24 @@ static bool is_online(const struct simulation *sim, uint32_t index) {
 
 /* ---- who is left ---- */
 
+/* The first slot that every running member still has. */
+static gr_slot kept_by_all(const struct simulation *sim) {
+  gr_slot first = 0;
+  for (uint32_t i = 0; i < sim->servers; i++)
+    if (runs(sim, i) && first < sim->processes[i].status.log_first)
+      first = sim->processes[i].status.log_first;
+  return first;
+}
+
+/* One that lacks what others have forgotten, as a majority had it, cannot catch up with its
+ * seat: it gives that up. */
 bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id) {
   uint32_t server = sim_servers_of(sim, id);
   if (server == SIM_SERVERS_MAX || sim->outlasting[server].id != id) return false;
   const struct sim_process *process = &sim->processes[server];
-  if (sim->config.durable) return !sim->outlasting[server].gone;
+  if (sim->config.durable)
+    return !sim->outlasting[server].gone &&
+           sim->oracle.delivered[id - 1] + 1 >= kept_by_all(sim);
   return process->id == id && (process->state == SIM_UP || process->state == SIM_PAUSED);
 }
 
@@ -228,9 +241,11 @@ static void join(struct simulation *sim) {
 
 static void leave(struct simulation *sim) {
   uint32_t index = any_server(sim);
-  /* With the last one the group would be gone. */
+  /* With the last one the group would be gone. One that joins calls that off. */
   bool last = sim_oracle_view_now(&sim->oracle)->voters == 1;
-  if (wanted(sim) > 1 && !last && is_online(sim, index)) sim_churn_leave(sim, index);
+  bool joins = sim->outlasting[index].wanted && sim->processes[index].id == 0;
+  if (wanted(sim) > 1 && !last && (is_online(sim, index) || joins))
+    sim_churn_leave(sim, index);
 }
 
 static void remove_one(struct simulation *sim) {

@@ -33,7 +33,7 @@ static const struct {
     {GR_CAUSE_REMOVED,     " -  Err Err Err  -  Err  - "},
     {GR_CAUSE_FELL_BEHIND, " -  Err Err Err  -   -   - "},
     {GR_CAUSE_REFUSED,     "Off  -   -   -  Off Off  - "},
-    {GR_CAUSE_LEFT,        " -  Off Off Off Off Off  - "},
+    {GR_CAUSE_LEFT,        "Off Off Off Off Off Off  - "},
     {GR_CAUSE_FAILED,      "Err Err Err Err Err Err  - "},
 };
 /* clang-format on */
