@@ -110,7 +110,7 @@ static bool open_snapshot(struct gr_group *group, struct gr_donation *donation) 
     donation->to = 0;
     return false;
   }
-  donation->number = ++group->snapshots;
+  donation->number = ++group->snapshot_number;
   donation->seqno = gr_members_status(group).seqno;
   keep_image(donation, image);
   return true;

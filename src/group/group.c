@@ -8,6 +8,7 @@
 #include "base/carve.h"
 #include "base/default_allocator.h"
 #include "base/fill.h"
+#include "base/random.h"
 #include "base/xxh64.h"
 #include "paxos/options.h"
 
@@ -115,6 +116,7 @@ static void init(gr_group *group, gr_time now) {
   group->id_hash = gr_xxh64(options->group_id.bytes, sizeof(options->group_id.bytes), 0);
   keep_attributes(group);
   group->name = options->self;
+  group->snapshot_number = gr_random_next(&(struct gr_random){options->seed}) >> 1;
   gr_awake_begin(&group->awake, now);
   gr_suspicion_begin(&group->suspicion, 10 * options->heartbeat_interval_ns);
   group->joining.applied = group->kept = options->applied;

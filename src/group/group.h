@@ -202,7 +202,8 @@ struct gr_group {
 
   struct gr_joining joining;
   struct gr_donation donations[GR_DONATIONS_MAX];
-  uint64_t snapshots;                             /* opened so far */
+  uint64_t snapshot_number; /* of the last one opened. The first is by chance: a former
+                               process of this member may have given others */
   struct gr_kept_digest digests[GR_DIGESTS_KEPT]; /* the latest in place 0 */
   struct gr_kept_digest failed; /* what the host could not apply; seqno 0: nothing */
   gr_time rate_since; /* since when so many bytes of snapshots may have been sent: */

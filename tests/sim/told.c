@@ -12,6 +12,7 @@ enum {
   FRAME_TYPE_AT = 7,
   FRAME_BODY_AT = 40,
   BALLOT_BYTES = 24,
+  CONFIG = 2, /* a value's kind */
   MARK_BYTES = 24,
   HEARTBEAT = 1,
   ACCEPT = 3,
@@ -46,12 +47,16 @@ static void read_promise(struct sim_process *process, const uint8_t *body) {
   uint32_t count = gr_load_u32(body + 56);
   const uint8_t *value = body + 60;
   sim_oracle_told(oracle, sim_process_member(process), ballot_at(body), 0);
-  sim_oracle_reports(oracle, sim_process_member(process), ballot_at(body).view,
-                     gr_load_u64(body + 48));
+  gr_slot end = gr_load_u64(body + 48);
+  bool change = false; /* of the view; nothing follows it in a frame */
   for (; count > 0; count--, slot++) {
     sim_oracle_reports_value(oracle, sim_process_member(process), slot, ballot_at(value));
+    change = value[BALLOT_BYTES] == CONFIG;
     value += BALLOT_BYTES + 2 + MARK_BYTES * value[BALLOT_BYTES + 1];
   }
+  /* R3: what it accepted behind a change in a lower ballot is void. */
+  if (slot == end && !change)
+    sim_oracle_reports(oracle, sim_process_member(process), ballot_at(body).view, end);
 }
 
 void sim_told(struct sim_process *process, const gr_slice *parts) {
