@@ -10,6 +10,7 @@
 #include "fuzz.h"
 
 #include "base/random.h"
+#include "membership/message.h"
 #include "message.h"
 #include "paxos/frame.h"
 #include "posix/hello.h"
@@ -196,6 +197,74 @@ static void make_batches(const char *folder, uint8_t *bytes) {
   save(folder, "decode_frame", "whole", &seed);
   seed.data[0] = 1;
   save(folder, "decode_frame", "checksum", &seed);
+}
+
+/* ---- decode_message ---- */
+
+/* Begins a seed of a kind that decode_message.c lists. */
+static struct gr_writer message_seed(uint8_t *bytes, enum gr_message_type type) {
+  return frame_seed(bytes, (uint8_t)(type - 30));
+}
+
+static void make_joins(const char *folder, uint8_t *bytes) {
+  gr_attributes attributes = {.uuid = {{1, 2, 3}},
+                              .version = 4,
+                              .weight = 50,
+                              .address = {"host:1", 6},
+                              .user_data = {"data", 4}};
+  struct gr_join join = {0, 9, 77, 5, 9, attributes};
+  struct gr_writer seed = message_seed(bytes, GR_MESSAGE_JOIN);
+  gr_join_encode(&seed, &join);
+  save(folder, "decode_message", "join", &seed);
+  struct gr_answer answer = {.verdict = GR_VERDICT_ADMITTED,
+                             .incarnation = 7,
+                             .member = 4,
+                             .contact_count = 2,
+                             .contacts = {{1, true, true, 4, {"host:1", 6}},
+                                          {9, false, false, 5, {"", 0}}}};
+  seed = message_seed(bytes, GR_MESSAGE_ANSWER);
+  gr_answer_encode(&seed, &answer);
+  save(folder, "decode_message", "answer", &seed);
+  answer = (struct gr_answer){.verdict = GR_VERDICT_REFUSED,
+                              .incarnation = 7,
+                              .error = GR_ERR_GROUP_IS_FULL};
+  seed = message_seed(bytes, GR_MESSAGE_ANSWER);
+  gr_answer_encode(&seed, &answer);
+  save(folder, "decode_message", "refused", &seed);
+  seed = message_seed(bytes, GR_MESSAGE_REMOVE);
+  gr_remove_encode(&seed, &(struct gr_remove){9, 4});
+  save(folder, "decode_message", "remove", &seed);
+  seed = frame_seed(bytes, 11);
+  gr_attributes_encode(&seed, &attributes);
+  save(folder, "decode_message", "profile", &seed);
+}
+
+static void make_recoveries(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = message_seed(bytes, GR_MESSAGE_RECOVER);
+  gr_recover_encode(&seed, &(struct gr_recover){5});
+  save(folder, "decode_message", "recover", &seed);
+  seed = message_seed(bytes, GR_MESSAGE_POSITION);
+  gr_position_encode(&seed, &(struct gr_position){1, 5, {"image", 5}});
+  save(folder, "decode_message", "position", &seed);
+  seed = message_seed(bytes, GR_MESSAGE_PULL);
+  gr_pull_encode(&seed, &(struct gr_pull){1, 100, 900});
+  save(folder, "decode_message", "pull", &seed);
+  seed = message_seed(bytes, GR_MESSAGE_CHUNK);
+  gr_chunk_encode(&seed, &(struct gr_chunk){1, 100, true, {NULL, 0}});
+  gr_write_bytes(&seed, "bytes", 5);
+  save(folder, "decode_message", "chunk", &seed);
+  seed = message_seed(bytes, GR_MESSAGE_END);
+  gr_end_encode(&seed, &(struct gr_end){1, true});
+  save(folder, "decode_message", "end", &seed);
+  struct gr_note note = {.healthy = true,
+                         .digest_seqno = 1024,
+                         .digest = 77,
+                         .seqno = 1030,
+                         .suspect_count = 2,
+                         .suspects = {2, 9}};
+  seed = frame_seed(bytes, 10);
+  gr_note_encode(&seed, &note);
+  save(folder, "decode_message", "note", &seed);
 }
 
 /* ---- connections ---- */
@@ -426,6 +495,8 @@ int main(int argc, char **argv) {
   make_elections(argv[1], bytes);
   make_runs(argv[1], bytes);
   make_batches(argv[1], bytes);
+  make_joins(argv[1], bytes);
+  make_recoveries(argv[1], bytes);
   make_hellos(argv[1], bytes);
   make_framing(argv[1], bytes);
   make_options(argv[1], bytes, false, false);
