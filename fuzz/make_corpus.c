@@ -415,15 +415,15 @@ static void make_schedules(const char *folder, uint8_t *bytes) {
   }
 }
 
-/* What two peers might say to receive.c: anything. */
-static void make_babble(const char *folder, uint8_t *bytes) {
+/* What two peers might say to receive.c, and others to membership.c: anything. */
+static void make_babble(const char *folder, const char *target, uint8_t *bytes) {
   struct gr_random random = {.state = 1};
   for (unsigned i = 0; i < 6; i++) {
     struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
     char name[] = {'b', 'a', 'b', 'b', 'l', 'e', '-', (char)('a' + i), 0};
     for (unsigned k = 0; k < 200; k++)
       gr_write_u8(&seed, (uint8_t)gr_random_next(&random));
-    save(folder, "receive", name, &seed);
+    save(folder, target, name, &seed);
   }
 }
 
@@ -483,6 +483,42 @@ static void make_restored(const char *folder, uint8_t *bytes, uint8_t mode,
   save(folder, "restore", name, &seed);
 }
 
+/* Steps of membership.c. 40 is what the process expects. */
+
+/* A founder alone lets a guest in, opens a snapshot for it, and sends it. */
+static void make_admitted(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 0);
+  add_steps(&seed, "14 ff 1f 17 e8 17 e8 1f"); /* it leads; two messages */
+  for (unsigned i = 0; i < 2; i++) add_steps(&seed, "0c 02 40 40 00 40 04 1f");
+  add_steps(&seed, "0f 00 01 1f 0f 00 01 1f");       /* a snapshot is asked for, */
+  add_steps(&seed, "11 00 40 40 40 1f 1f 1f 1f");    /* pulled, */
+  add_steps(&seed, "13 00 40 01 1f 14 ff 14 ff 1f"); /* and has come */
+  save(folder, "membership", "admitted", &seed);
+}
+
+/* A joiner is let in, gets a snapshot in two pieces, and takes its position over. */
+static void make_joined(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 2);
+  add_steps(&seed, "14 40 1f 0d 04 12 40 40 40 40 40 1f 14 40 1f");
+  for (uint8_t from = 0; from < 2; from++) { /* one of them is the donor */
+    gr_write_u8(&seed, 16);
+    gr_write_u8(&seed, from);
+    add_steps(&seed, "01 40 40 40 40 40 40 40 02 40 00 40 01 40 01 40 40 40");
+    add_steps(&seed, "40 40 40 40 40 40 40 40 40 40");
+  }
+  for (uint8_t choice = 100; choice < 102; choice++)
+    for (uint8_t from = 0; from < 2; from++) {
+      gr_write_u8(&seed, 18);
+      gr_write_u8(&seed, from);
+      gr_write_u8(&seed, choice);
+      add_steps(&seed, "40 40");
+    }
+  add_steps(&seed, "1f 14 ff 1f 00 00 40 40 40 40 40 40 40 40 40 40 40 40");
+  save(folder, "membership", "joined", &seed);
+}
+
 int main(int argc, char **argv) {
   static uint8_t bytes[SEED_BYTES_MAX];
   if (argc != 2) {
@@ -510,7 +546,10 @@ int main(int argc, char **argv) {
   make_resp(argv[1], bytes, "unbalanced", "set \"a\r\n");
   make_messages(argv[1], bytes);
   make_schedules(argv[1], bytes);
-  make_babble(argv[1], bytes);
+  make_babble(argv[1], "receive", bytes);
+  make_babble(argv[1], "membership", bytes);
+  make_joined(argv[1], bytes);
+  make_admitted(argv[1], bytes);
   make_led(argv[1], bytes, 2, "led");
   make_led(argv[1], bytes, 6, "led-oversized");
   make_leading(argv[1], bytes);

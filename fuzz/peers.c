@@ -4,6 +4,8 @@
  */
 #include "peers.h"
 
+#include "membership/message.h"
+
 #include <string.h>
 
 #define FRAME_BYTES_MAX 4096
@@ -80,6 +82,23 @@ static struct gr_cut near_cut(struct peers *peers, struct fuzz_input *input) {
 
 /* ---- frames of the peers ---- */
 
+/* What the membership tells with heartbeats. */
+static gr_slice near_note(struct peers *peers, struct fuzz_input *input, uint8_t *bytes) {
+  uint8_t choice = fuzz_u8(input);
+  gr_seqno seqno = status_of(peers).seqno;
+  struct gr_note note = {.healthy = (choice & 1) == 0,
+                         .leaving = (choice & 2) != 0,
+                         .digest_seqno = near(input, seqno + 4),
+                         .digest = near(input, 4),
+                         .seqno = near(input, seqno + 4),
+                         .suspect_count = choice >> 2 & 3};
+  if (choice & 16) note.failed = near(input, seqno + 4);
+  for (uint32_t i = 0; i < note.suspect_count; i++) note.suspects[i] = near(input, i + 5);
+  struct gr_writer writer = gr_writer_of(bytes, GR_NOTE_BYTES_MAX);
+  gr_note_encode(&writer, &note);
+  return (gr_slice){bytes, writer.used};
+}
+
 static void write_heartbeat(struct peers *peers, struct fuzz_input *input,
                             gr_member_id from, struct gr_writer *writer) {
   gr_status status = status_of(peers);
@@ -102,6 +121,8 @@ static void write_heartbeat(struct peers *peers, struct fuzz_input *input,
     heartbeat.held[i].boot = near_boot(peers, input);
     if (peers->roster.durable) heartbeat.boots[i] = fuzz_u8(input) % 4;
   }
+  uint8_t note[GR_NOTE_BYTES_MAX];
+  if (flags & 16) heartbeat.note = near_note(peers, input, note);
   gr_heartbeat_encode(writer, &peers->roster, &heartbeat);
 }
 
