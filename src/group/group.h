@@ -50,7 +50,8 @@ struct gr_link {
   gr_member_id id; /* 0: the place is free */
   size_t address_bytes;
   uint8_t address[GR_ADDRESS_BYTES_MAX];
-  bool told;     /* the host knows of it */
+  bool told;     /* the host knows of it, */
+  bool moved;    /* but not where it is by now */
   bool closing;  /* and is to forget it */
   bool blocked;  /* the transport takes nothing now */
   gr_time until; /* closed then; GR_TIME_NEVER: not by itself */

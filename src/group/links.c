@@ -26,7 +26,7 @@ static void set_address(struct gr_group *group, struct gr_link *link, gr_slice a
   if (gr_slice_equal((gr_slice){link->address, link->address_bytes}, address)) return;
   memcpy(link->address, address.data, address.size);
   link->address_bytes = address.size;
-  link->told = false; /* it is to be found elsewhere */
+  link->moved = link->told; /* it is to be found elsewhere */
   group->links_due = true;
 }
 
@@ -63,25 +63,31 @@ static void free_places(struct gr_group *group) {
     group->link_end--;
 }
 
+/* Before others are linked: who comes again may have a new place already. */
+static void unlink_closing(struct gr_group *group) {
+  for (uint32_t i = 0; i < group->link_end; i++) {
+    struct gr_link *link = &group->links[i];
+    if (link->id == 0 || !link->closing) continue;
+    group->host.unlink(group->host.context, link->id);
+    link->id = 0;
+  }
+}
+
 void gr_links_act(struct gr_group *group) {
   if (!group->links_due) return;
   group->links_due = false;
   if (group->name_due && group->host.renamed)
     group->host.renamed(group->host.context, group->name);
   group->name_due = false;
+  unlink_closing(group);
   for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
-    if (link->id == 0) continue;
-    if (link->closing) {
-      group->host.unlink(group->host.context, link->id);
-      link->id = 0;
-    } else if (!link->told) {
-      link->told = true;
-      link->blocked = false;
-      if (group->host.link)
-        group->host.link(group->host.context, link->id,
-                         (gr_slice){link->address, link->address_bytes});
-    }
+    if (link->id == 0 || (link->told && !link->moved)) continue;
+    link->told = true;
+    link->moved = link->blocked = false;
+    if (group->host.link)
+      group->host.link(group->host.context, link->id,
+                       (gr_slice){link->address, link->address_bytes});
   }
   free_places(group);
 }
