@@ -489,11 +489,11 @@ static void make_restored(const char *folder, uint8_t *bytes, uint8_t mode,
 static void make_admitted(const char *folder, uint8_t *bytes) {
   struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
   gr_write_u8(&seed, 0);
-  add_steps(&seed, "14 ff 1f 17 e8 17 e8 1f"); /* it leads; two messages */
-  for (unsigned i = 0; i < 2; i++) add_steps(&seed, "0c 02 40 40 00 40 04 1f");
-  add_steps(&seed, "0f 00 01 1f 0f 00 01 1f");       /* a snapshot is asked for, */
-  add_steps(&seed, "11 00 40 40 40 1f 1f 1f 1f");    /* pulled, */
-  add_steps(&seed, "13 00 40 01 1f 14 ff 14 ff 1f"); /* and has come */
+  add_steps(&seed, "14 ff 1f 00 17 e8 17 e8 1f 00"); /* it leads; two messages */
+  for (unsigned i = 0; i < 2; i++) add_steps(&seed, "0c 02 40 40 00 40 04 1f 00");
+  add_steps(&seed, "0f 00 01 1f 00 0f 00 01 1f 00"); /* a snapshot is asked for, */
+  add_steps(&seed, "11 00 40 40 40 1f 00 1f 00 1f 00 1f 00");          /* pulled, */
+  add_steps(&seed, "00 00 00 00 04 04 00 04 00 01 01 01 14 a0 1f 00"); /* and has come */
   save(folder, "membership", "admitted", &seed);
 }
 
@@ -501,12 +501,11 @@ static void make_admitted(const char *folder, uint8_t *bytes) {
 static void make_joined(const char *folder, uint8_t *bytes) {
   struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
   gr_write_u8(&seed, 2);
-  add_steps(&seed, "14 40 1f 0d 04 12 40 40 40 40 40 1f 14 40 1f");
+  add_steps(&seed, "14 40 1f 00 0d 04 16 40 40 40 40 40 1f 00 14 a0 1f 00");
   for (uint8_t from = 0; from < 2; from++) { /* one of them is the donor */
     gr_write_u8(&seed, 16);
     gr_write_u8(&seed, from);
-    add_steps(&seed, "01 40 40 40 40 40 40 40 02 40 00 40 01 40 01 40 40 40");
-    add_steps(&seed, "40 40 40 40 40 40 40 40 40 40");
+    add_steps(&seed, "01 40 40 40 40 40 40 01 40 00 40 40 40 40 40 40 40 40 40 40 40");
   }
   for (uint8_t choice = 100; choice < 102; choice++)
     for (uint8_t from = 0; from < 2; from++) {
@@ -515,7 +514,9 @@ static void make_joined(const char *folder, uint8_t *bytes) {
       gr_write_u8(&seed, choice);
       add_steps(&seed, "40 40");
     }
-  add_steps(&seed, "1f 14 ff 1f 00 00 40 40 40 40 40 40 40 40 40 40 40 40");
+  add_steps(
+      &seed,
+      "1f 00 14 a0 1f 00 00 00 00 00 04 04 00 04 00 01 01 01 14 a0 1f 00 14 a0 1f 00");
   save(folder, "membership", "joined", &seed);
 }
 
