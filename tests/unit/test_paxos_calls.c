@@ -56,6 +56,12 @@ static void host_log(void *context, enum gr_log_level level, const char *text) {
   state->log_text = text;
 }
 
+static void host_link(void *context, gr_member_id id, gr_slice address) {
+  (void)context;
+  (void)id;
+  (void)address;
+}
+
 static gr_host host_of(struct host_state *state) {
   return (gr_host){.size = sizeof(gr_host),
                    .context = state,
@@ -78,17 +84,16 @@ static gr_group *open_group(uint32_t members) {
 
 /* ---- life cycle ---- */
 
-Test(paxos_calls, every_allocation_may_fail) {
-  gr_options options = test_options(3, 0);
-  gr_host host = host_of(&state);
+/* Each in turn, until none does; whatever was allocated before is released. */
+static void fail_each_allocation(const gr_options *options, const gr_host *host) {
   size_t fail_at = 1;
   for (int error = GR_ERR_NO_MEMORY; error != GR_OK; fail_at++) {
     struct counting counting = {.fail_at = fail_at};
     gr_allocator allocator = counting_allocator(&counting);
     gr_group *group = (gr_group *)&counting;
-    error = gr_group_new(&group, &options, &host, &allocator, 1);
+    error = gr_group_new(&group, options, host, &allocator, 1);
     if (error == GR_OK) {
-      cr_assert_eq(counting.live_bytes, gr_group_footprint(&options));
+      cr_assert_eq(counting.live_bytes, gr_group_footprint(options));
       cr_assert_eq(gr_group_free(group), GR_OK);
     } else {
       cr_assert_eq(error, GR_ERR_NO_MEMORY);
@@ -98,6 +103,29 @@ Test(paxos_calls, every_allocation_may_fail) {
     cr_assert_eq(counting.live_bytes, 0);
   }
   cr_assert_gt(fail_at, 2, "at least one allocation did fail");
+}
+
+Test(paxos_calls, every_allocation_may_fail) {
+  gr_options options = test_options(3, 0);
+  gr_host host = host_of(&state);
+  fail_each_allocation(&options, &host);
+}
+
+/* The largest that there is: a joiner's seeds, and pieces of snapshots to give away. */
+Test(paxos_calls, every_allocation_of_a_joiner_may_fail) {
+  static const gr_slice seeds[] = {{"seed:1", 6}, {"seed:2", 6}};
+  gr_options options = test_options(3, 0);
+  options.self = 0;
+  options.founders = NULL;
+  options.founder_count = 0;
+  options.attributes.uuid.bytes[0] = 1;
+  options.attributes.address = (gr_slice){"joiner:1", 8};
+  options.seeds = seeds;
+  options.seed_count = 2;
+  options.snapshot_chunk_bytes = 4 << 20;
+  gr_host host = host_of(&state);
+  host.link = host_link;
+  fail_each_allocation(&options, &host);
 }
 
 Test(paxos_calls, new_checks_its_arguments) {
