@@ -520,6 +520,20 @@ static void make_joined(const char *folder, uint8_t *bytes) {
   save(folder, "membership", "joined", &seed);
 }
 
+/* A joiner's snapshot breaks off, and then a position comes that needs none. */
+static void make_broken_off(const char *folder, uint8_t *bytes) {
+  struct gr_writer seed = gr_writer_of(bytes, SEED_BYTES_MAX);
+  gr_write_u8(&seed, 2);
+  add_steps(&seed, "14 40 1f 00 0d 04 16 40 40 40 40 40 1f 00 14 a0 1f 00");
+  add_steps(&seed,
+            "10 00 01 40 40 40 40 40 40 01 40 00 40 40 40 40 40 40 40 40 40 40 40");
+  add_steps(&seed, "13 00 40 00 14 a0 1f 00"); /* the donor has given up */
+  add_steps(&seed,
+            "10 01 00 40 40 40 40 40 40 01 40 00 40 40 40 40 40 40 40 40 40 40 40");
+  add_steps(&seed, "1f 00 14 a0 1f 00");
+  save(folder, "membership", "broken-off", &seed);
+}
+
 int main(int argc, char **argv) {
   static uint8_t bytes[SEED_BYTES_MAX];
   if (argc != 2) {
@@ -550,6 +564,7 @@ int main(int argc, char **argv) {
   make_babble(argv[1], "receive", bytes);
   make_babble(argv[1], "membership", bytes);
   make_joined(argv[1], bytes);
+  make_broken_off(argv[1], bytes);
   make_admitted(argv[1], bytes);
   make_led(argv[1], bytes, 2, "led");
   make_led(argv[1], bytes, 6, "led-oversized");

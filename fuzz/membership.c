@@ -471,6 +471,13 @@ static void step(struct run *run, struct fuzz_input *input) {
   }
 }
 
+/* What the process comes in with is what its host has. */
+static void check_position(const struct run *run) {
+  const gr_paxos *paxos = run->peers.group->paxos;
+  FUZZ_CHECK(paxos->roster.view == 0 || paxos->options.applied <= run->seqno,
+             "nothing is left out that the host has not got");
+}
+
 static void check_halted(struct run *run) {
   const char *text = NULL;
   int error = gr_group_halt_reason(run->peers.group, &text);
@@ -490,6 +497,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (size_t i = 0; i < STEPS_MAX && input.left > 0; i++) {
     step(&run, &input);
     member_check(run.peers.group);
+    check_position(&run);
     if (gr_group_halt_reason(run.peers.group, NULL) != GR_OK) check_halted(&run);
   }
   gr_group_dispatch(run.peers.group);

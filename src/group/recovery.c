@@ -164,6 +164,9 @@ int gr_recovery_positioned(struct gr_group *group, gr_member_id from,
   joining->donor_due = group->now + patience(group);
   joining->helped = group->now;
   if (joining->snapshot != 0) return GR_OK; /* a repeat */
+  bool has_nothing = joining->applied == UINT64_MAX;
+  if (position->snapshot == 0 && has_nothing)
+    return GR_ERR_STALE; /* late: for what the host had before a snapshot broke off */
   if (position->snapshot == 0)
     return install(group, position->image, joining->applied, joining->digest);
   if (!group->host.restore_begin || position->image.size > GR_IMAGE_BYTES_MAX) {
