@@ -349,7 +349,7 @@ static void write_body(struct run *run, struct fuzz_input *input,
     write_position(run, input, writer);
     return;
   case GR_MESSAGE_PULL:
-    gr_write_u64(writer, near(input, group->snapshots));
+    gr_write_u64(writer, near(input, group->snapshot_number));
     gr_write_u64(writer, near(input, group->donations[0].offset));
     gr_write_u64(writer, near(input, SNAPSHOT_BYTES));
     return;
@@ -357,8 +357,9 @@ static void write_body(struct run *run, struct fuzz_input *input,
     write_piece(run, input, writer);
     return;
   case GR_MESSAGE_END:
-    gr_end_encode(writer, &(struct gr_end){near(input, group->joining.snapshot |
-                                                           group->snapshots),
+    gr_end_encode(writer, &(struct gr_end){near(input, group->joining.snapshot > 0
+                                                           ? group->joining.snapshot
+                                                           : group->snapshot_number),
                                            (fuzz_u8(input) & 1) != 0});
     return;
   }

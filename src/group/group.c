@@ -394,6 +394,7 @@ int gr_group_leave(gr_group *group, gr_time now) {
   latch(group, now);
   if (group->leaving) return GR_ERR_STATE;
   if (gr_members_status(group).view == 0) return gr_joining_stop(group);
+  if (gr_leaving_stays_out(group)) return GR_OK;
   group->leaving = true;
   group->serves = false;
   group->leave_due = group->tick_due = now;
@@ -502,9 +503,10 @@ int gr_group_resume(gr_group *group, gr_time now) {
   group->name = status.self;
   group->name_due = group->links_due = true;
   if (status.view != 0) gr_members_enter(group);
-  if (status.view != 0 && !gr_members_seated(group)) /* it had gone before it stopped */
-    gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
-  if (gr_members_status(group).view == 0) gr_joining_begin(group);
+  if (status.view == 0)
+    gr_joining_begin(group);
+  else if (!gr_members_seated(group))
+    gr_leaving_resumed(group); /* it had gone before it stopped */
   return GR_OK;
 }
 

@@ -200,6 +200,7 @@ struct gr_group {
   gr_time asked_due;  /* when to ask others whether we are a member still */
   gr_time left_until; /* a member that has gone answers the others until then */
   int left_error;     /* why it has gone; GR_OK: it asked to */
+  bool comes_back;    /* and asks to be let in again at once */
 
   struct gr_joining joining;
   struct gr_donation donations[GR_DONATIONS_MAX];
@@ -249,6 +250,7 @@ void gr_members_step(struct gr_group *group, enum gr_state_cause cause, int erro
 /* This member alone, or with these attributes, as the host is told. */
 gr_status gr_members_status(const struct gr_group *group);
 /* This member has a seat in its view. */
+gr_memberset gr_members_left_behind(struct gr_group *group);
 bool gr_members_seated(const struct gr_group *group);
 bool gr_is_voter(const struct gr_group *group);
 /* The furthest that any member is known to be. */
@@ -331,6 +333,10 @@ void gr_divergence_tick(struct gr_group *group);
 void gr_leaving_tick(struct gr_group *group);
 /* The view goes on without this member. It answers the others for a while. */
 void gr_leaving_done(struct gr_group *group, enum gr_state_cause cause, int error);
+/* It had gone before it stopped, and others may still need to hear so. */
+void gr_leaving_resumed(struct gr_group *group);
+/* It is not to come back. False: it is a member, or comes in. */
+bool gr_leaving_stays_out(struct gr_group *group);
 /* A member asked that one goes. */
 void gr_leaving_asked(struct gr_group *group, gr_member_id from,
                       const struct gr_remove *remove);

@@ -213,6 +213,7 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   group->leaving = false;
   group->removing = 0;
   group->left_until = 0;
+  group->comes_back = false;
   group->quorum = (struct gr_quorum){0};
   memset(group->digests, 0, sizeof(group->digests));
   group->failed = (struct gr_kept_digest){0};

@@ -43,8 +43,12 @@ static bool expel(struct gr_group *group) {
     return false;
   if (!gr_leading_can_do_without(group, place)) return false;
   const struct gr_link *link = &group->links[place];
-  uint8_t reason = link->suspected ? GR_VIEW_SILENT : GR_VIEW_FLAPPING;
-  return gr_leading_remove(group, link->id, reason);
+  enum gr_view_reason reason = GR_VIEW_FLAPPING;
+  if (link->suspected)
+    reason = GR_VIEW_SILENT;
+  else if (gr_memberset_has(gr_members_left_behind(group), place))
+    reason = GR_VIEW_BEHIND;
+  return gr_leading_remove(group, link->id, (uint8_t)reason);
 }
 
 static bool remove_unhealthy(struct gr_group *group) {

@@ -47,6 +47,26 @@ void gr_leaving_done(struct gr_group *group, enum gr_state_cause cause, int erro
   gr_members_step(group, cause, error);
 }
 
+void gr_leaving_resumed(struct gr_group *group) {
+  group->comes_back = true;
+  gr_leaving_done(group, GR_CAUSE_NONE, GR_OK);
+}
+
+bool gr_leaving_stays_out(struct gr_group *group) {
+  if (group->left_until == 0) return false;
+  group->left_error = GR_OK;
+  group->comes_back = false;
+  gr_members_step(group, GR_CAUSE_LEFT, GR_OK);
+  return true;
+}
+
+static void linger(struct gr_group *group) {
+  if (group->now < group->left_until) return;
+  bool comes_back = group->comes_back;
+  gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
+  if (comes_back) gr_joining_begin(group);
+}
+
 static void leave(struct gr_group *group, const gr_status *status) {
   size_t count;
   gr_paxos_view(group->paxos, NULL, 0, &count);
@@ -81,8 +101,7 @@ static void remove_other(struct gr_group *group, const gr_status *status) {
 
 void gr_leaving_tick(struct gr_group *group) {
   if (group->left_until != 0) {
-    if (group->now >= group->left_until)
-      gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
+    linger(group);
     return;
   }
   if (!group->leaving && group->removing == 0) return;

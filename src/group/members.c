@@ -192,17 +192,32 @@ void gr_members_awake(struct gr_group *group) {
 #define FLAPS_MAX 5
 #define FLAPS_WINDOW_NS (UINT64_C(60) * 1000000000)
 
+/* Voters that lack what is forgotten here. Where a majority says so they cannot keep
+ * their seats: they may be in an earlier view, and not know those who could tell them. */
+gr_memberset gr_members_left_behind(struct gr_group *group) {
+  gr_member members[GR_MEMBERS_MAX] = {{.size = sizeof(gr_member)}};
+  size_t count = 0;
+  gr_slot log_first = gr_members_status(group).log_first;
+  gr_memberset behind = 0;
+  gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
+  for (size_t i = 0; i < count; i++) {
+    const struct gr_link *link = gr_link_find(group, members[i].id);
+    if (link && link->voter && members[i].heard != 0 && members[i].chosen + 1 < log_first)
+      behind |= gr_memberset_one(gr_link_place(group, link));
+  }
+  return behind;
+}
+
 static gr_memberset suspects(struct gr_group *group) {
   struct gr_detector_settings settings = detector_settings(group);
-  gr_memberset suspected = 0;
+  gr_memberset suspected = gr_members_left_behind(group);
   for (uint32_t i = 0; i < group->link_end; i++) {
     struct gr_link *link = &group->links[i];
     if (!link->member) continue;
     bool silent = gr_detector_poll(&link->detector, &settings, group->now);
     note_suspicion(group, link, silent);
-    if (silent ||
-        gr_detector_flaps(&link->detector, FLAPS_WINDOW_NS, group->now) >= FLAPS_MAX)
-      suspected |= gr_memberset_one(i);
+    uint32_t flaps = gr_detector_flaps(&link->detector, FLAPS_WINDOW_NS, group->now);
+    if (silent || flaps >= FLAPS_MAX) suspected |= gr_memberset_one(i);
   }
   return suspected;
 }

@@ -165,7 +165,7 @@ const char *gr_view_reason_name(enum gr_view_reason reason) {
       [GR_VIEW_SILENT] = "silent",     [GR_VIEW_REPLACED] = "replaced",
       [GR_VIEW_FLAPPING] = "flapping", [GR_VIEW_UNHEALTHY] = "unhealthy",
       [GR_VIEW_DIVERGED] = "diverged", [GR_VIEW_EXCLUDED] = "excluded",
-      [GR_VIEW_FORCED] = "forced"};
-  return reason >= GR_VIEW_FOUNDED && reason <= GR_VIEW_FORCED ? names[reason]
+      [GR_VIEW_FORCED] = "forced",     [GR_VIEW_BEHIND] = "behind"};
+  return reason >= GR_VIEW_FOUNDED && reason <= GR_VIEW_BEHIND ? names[reason]
                                                                : "unknown";
 }

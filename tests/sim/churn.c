@@ -43,8 +43,8 @@ static gr_slot kept_by_all(const struct simulation *sim) {
   return first;
 }
 
-/* One that lacks what others have forgotten, as a majority had it, cannot catch up with its
- * seat: it gives that up. */
+/* One that lacks what others have forgotten, as a majority had it, cannot catch up with
+ * its seat: it gives that up. */
 bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id) {
   uint32_t server = sim_servers_of(sim, id);
   if (server == SIM_SERVERS_MAX || sim->outlasting[server].id != id) return false;

@@ -95,6 +95,7 @@ static bool is_step(const struct sim_oracle *oracle, const struct sim_view *befo
   case GR_VIEW_UNHEALTHY:
   case GR_VIEW_DIVERGED:
   case GR_VIEW_EXCLUDED:
+  case GR_VIEW_BEHIND:
     return before->seats[who] != SIM_SEAT_NONE && view->seats[who] == SIM_SEAT_NONE;
   case GR_VIEW_FOUNDED:
   case GR_VIEW_FORCED:

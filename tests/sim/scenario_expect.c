@@ -96,7 +96,7 @@ static bool reason(struct sim_words *words) {
 
 static bool is_expulsion(enum gr_view_reason why) {
   return why == GR_VIEW_SILENT || why == GR_VIEW_FLAPPING || why == GR_VIEW_UNHEALTHY ||
-         why == GR_VIEW_DIVERGED;
+         why == GR_VIEW_DIVERGED || why == GR_VIEW_BEHIND;
 }
 
 /* Since the last note. */

@@ -194,6 +194,8 @@ static void become(struct sim_process *process, gr_member_id id) {
   if (process->id != 0) {
     sim_oracle_died(&sim->oracle, sim_process_member(process));
     server->founder = false;
+    /* What it had accepted is gone with its seat. */
+    if (server->id == process->id) server->id = 0;
   }
   process->id = id;
   process->ready = false;
