@@ -215,6 +215,7 @@ struct gr_paxos {
   gr_seqno seqno;
   uint64_t digest;         /* of all that was delivered, in order */
   uint64_t digest_due;     /* what it must be at options.applied; 0: anything */
+  uint64_t digest_applied; /* and was; 0: not there yet */
   bool lane_closed;        /* cuts that name its former boot need nothing any more */
   bool deliver_begun;      /* something of slot delivered + 1 is ordered */
   uint32_t deliver_lane;   /* in it */

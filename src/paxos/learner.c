@@ -243,10 +243,12 @@ static uint64_t digest_of(const struct gr_paxos *p, const struct gr_lane *lane) 
   return digest;
 }
 
-/* Whoever comes back with a history that the group does not share must not go on. */
+/* Whoever comes back with a history that the group does not share must not go on. What
+ * storage has of a former life says nothing: only when all is restored it is judged. */
 void gr_learner_check_digest(struct gr_paxos *p) {
-  if (p->digest_due == 0 || p->seqno != p->options.applied) return;
-  if (p->digest != p->digest_due)
+  if (p->seqno == p->options.applied) p->digest_applied = p->digest;
+  if (p->digest_due == 0 || p->digest_applied == 0 || !p->storage.resumed) return;
+  if (p->digest_applied != p->digest_due)
     GR_HALT(&p->halt, GR_ERR_DIVERGED,
             "up to what the host has applied its history is not the group's");
   p->digest_due = 0;

@@ -162,6 +162,7 @@ static void init(struct gr_paxos *p) {
   p->storage.next = p->storage.next_slot = 1;
   p->storage.boundary_spacing = 1;
   p->storage.resumed = !p->options.durable;
+  if (p->options.durable) p->digest_due = p->options.applied_digest;
   p->leader = p->transfer_to = GR_NOBODY;
   p->heartbeat_due = p->now;
   p->counters.size = sizeof(p->counters);
@@ -183,7 +184,7 @@ void gr_paxos_again(struct gr_paxos *p) {
   carve(&carver, &before.options);
   p->options = before.options;
   p->options.founder_count = 0;
-  p->options.applied = 0;
+  p->options.applied = p->options.applied_digest = 0;
   p->limits = before.limits;
   p->allocator = before.allocator;
   p->footprint = before.footprint;

@@ -181,6 +181,7 @@ static int restore_state(struct gr_paxos *p, gr_ticket ticket, struct gr_reader 
   gr_view_take_position(p, &state);
   take_promise(p, state.promised);
   p->storage.applied = state.seqno;
+  gr_learner_check_digest(p);
   return GR_OK;
 }
 
@@ -193,9 +194,11 @@ static int begin_anew(struct gr_paxos *p, struct gr_reader body) {
   if (state.view.epoch.count != p->epoch.count && p->seqno > state.seqno)
     return GR_ERR_DIVERGED; /* of another history */
   gr_seqno applied = p->options.applied > p->seqno ? p->options.applied : p->seqno;
+  uint64_t digest_due = applied == p->options.applied ? p->digest_due : 0;
   gr_ticket first = p->storage.state_first, restored = p->storage.restored;
   gr_paxos_again(p);
   p->options.applied = applied;
+  p->digest_due = digest_due;
   p->storage.state_first = first;
   p->storage.restored = restored;
   p->storage.restoring = true;
@@ -318,6 +321,7 @@ int gr_paxos_resume(gr_paxos *p, gr_time now) {
   while (p->roster.incarnation == 0) p->roster.incarnation = gr_random_next(&p->random);
   resume_lanes(p);
   p->lacks_pieces = gr_learner_lacks_pieces(p);
+  gr_learner_check_digest(p);
   gr_storage_tell(p);
   gr_emit(p, (gr_trace_event){.kind = GR_TRACE_RESUME,
                               .ballot = p->promised,

@@ -28,6 +28,7 @@ struct sim_liveness {
   uint32_t trims;
   gr_time operator_at; /* when somebody looks next whether a majority is gone */
   bool noted;          /* the frames before the idle window */
+  uint64_t idle_view;  /* the latest view when all had converged */
   bool checked;
 };
 

@@ -104,18 +104,24 @@ static void fail(struct sim_process *process, const char *call, int error) {
                   process->index + 1, call, gr_error_name(error), text);
 }
 
-void sim_restore(struct sim_process *process) {
+/* Its host's state is not what the log made of it. */
+static bool is_found_out(const struct sim_process *process) {
+  return process->sim->outlasting[process->index].diverged &&
+         gr_group_halt_reason(process->group, NULL) == GR_ERR_DIVERGED;
+}
+
+bool sim_restore(struct sim_process *process) {
   struct simulation *sim = process->sim;
   struct sim_storage *storage = &sim->storages[process->index];
+  const char *call = "gr_group_restore";
   int error = give_all(process);
-  if (error != GR_OK) {
-    fail(process, "gr_group_restore", error);
-    return;
+  if (error == GR_OK) {
+    call = "gr_group_resume";
+    error = gr_group_resume(process->group, sim_process_clock(process));
   }
-  error = gr_group_resume(process->group, sim_process_clock(process));
   if (error != GR_OK) {
-    fail(process, "gr_group_resume", error);
-    return;
+    if (!is_found_out(process)) fail(process, call, error);
+    return false;
   }
   process->resumed = true;
   process->first_ticket = storage->last + 1;
@@ -124,4 +130,5 @@ void sim_restore(struct sim_process *process) {
   gr_group_status(process->group, &process->status);
   if (sim_process_counts(process))
     sim_oracle_resumed(&sim->oracle, sim_process_member(process), &process->status);
+  return true;
 }

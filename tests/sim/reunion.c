@@ -131,7 +131,8 @@ static bool all_online(struct sim_liveness *run) {
   run->core = wanted(sim);
   if (seated(sim) != run->core) return false;
   for (uint32_t i = 0; i < sim->servers; i++)
-    if (in_core(run, i) && !is_online(run, i)) return false;
+    if (in_core(run, i) && (!is_online(run, i) || sim->outlasting[i].diverged))
+      return false;
   return true;
 }
 
@@ -215,6 +216,7 @@ static void converge(struct sim_liveness *run) {
   } else if (run->phase == SIM_PHASE_SETTLE && converged(run)) {
     sim_report_note(&sim->report, sim->now, SIM_EVERYBODY, "converged");
     run->phase = SIM_PHASE_IDLE;
+    run->idle_view = sim->oracle.view_count;
     sim_liveness_plan(sim, sim->now + 2 * sim_liveness_idle_window(sim));
     return;
   } else if (sim->now >= run->phase_ends && !has_voter(sim)) {
@@ -226,8 +228,26 @@ static void converge(struct sim_liveness *run) {
   sim_liveness_plan(sim, sim->now + CHECK_EVERY);
 }
 
+/* Whoever was cut off again and again before may be removed for that only now. */
+static bool was_flapping(struct sim_liveness *run) {
+  const struct sim_oracle *oracle = &run->sim->oracle;
+  const struct sim_view *view = sim_oracle_view_now(oracle);
+  return oracle->view_count > run->idle_view && view->reason == GR_VIEW_FLAPPING;
+}
+
+static void converge_again(struct sim_liveness *run) {
+  run->noted = false;
+  run->phase = SIM_PHASE_CONVERGE;
+  run->phase_ends = run->sim->now + bound(run->sim);
+  sim_liveness_plan(run->sim, run->sim->now + CHECK_EVERY);
+}
+
 static void idle(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
+  if (was_flapping(run)) {
+    converge_again(run);
+    return;
+  }
   if (!run->noted) {
     run->noted = true;
     sim_liveness_note_frames(run);

@@ -21,6 +21,12 @@ static bool is_lost(const struct sim_process *process) {
   return process->id != 0 && process->id == server_of(process)->lost;
 }
 
+/* What its host has, or had when it was forced out, is not the group's: the library is to
+ * find that out, and until then delivers to it. */
+static bool has_own_history(const struct sim_process *process) {
+  return is_lost(process) || server_of(process)->diverged;
+}
+
 void sim_servers_begin(struct simulation *sim) {
   memset(sim->outlasting, 0, sizeof(sim->outlasting));
   for (uint32_t i = 0; i < sim->config.members; i++)
@@ -118,6 +124,7 @@ gr_options sim_servers_options(struct sim_process *process, struct sim_birth *bi
   options.applied = process->data.seqno;
   options.seeds = birth->seeds;
   options.seed_count = draw_seeds(process, birth);
+  if (sim->config.durable) options.applied_digest = process->data.digest;
   if (server->founder) return options;
   options.self = 0;
   options.founders = NULL;
@@ -355,7 +362,7 @@ void sim_servers_applied(struct sim_process *process, const gr_delivery *deliver
                     (unsigned long long)data->seqno);
   /* The digest behind the message before this one. */
   data->digest = digest;
-  if (!is_lost(process)) sim_oracle_history(&sim->oracle, process->index, data);
+  if (!has_own_history(process)) sim_oracle_history(&sim->oracle, process->index, data);
   data->hash = sim_data_hash(data->hash, (uint32_t)(delivery->origin - 1),
                              delivery->number, delivery->bytes);
   data->seqno = delivery->seqno;
@@ -378,6 +385,7 @@ void sim_servers_start(struct simulation *sim, uint32_t index) {
   struct sim_process *process = &sim->processes[index];
   if (process->group) sim_process_crash(sim, index, false);
   struct sim_data data = data_at_start(sim, index);
+  if (data.seqno == 0) sim->outlasting[index].diverged = false; /* nothing is left */
   /* A founder that was one once, and has no storage, is none any more. */
   if (!sim->config.durable) sim->outlasting[index].founder = false;
   sim_process_start_with(sim, index, process->generation + 1, data);
@@ -400,6 +408,7 @@ void sim_servers_turn(struct sim_process *process) {
   struct sim_data *data = &process->data;
   if (process->status.seqno != data->seqno || process->data_broken) return;
   data->digest = process->status.digest;
+  if (has_own_history(process)) return;
   sim_oracle_history(&process->sim->oracle, process->index, data);
 }
 

@@ -305,8 +305,9 @@ uint64_t sim_storage_bytes(const struct sim_storage *storage);
 
 /* ---- restore.c ---- */
 
-/* Gives the process all that was kept, and resumes it. */
-void sim_restore(struct sim_process *process);
+/* Gives the process all that was kept, and resumes it. False: it has halted, since its
+ * host's state was changed behind its back. */
+bool sim_restore(struct sim_process *process);
 /* True if the process was given something damaged, and is of no use any more. */
 bool sim_restore_refused(struct sim_process *process);
 
