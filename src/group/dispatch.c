@@ -286,7 +286,7 @@ static bool begin_view(gr_group *group) {
   gr_status status = gr_members_status(group);
   if (status.view == 0 || status.role == GR_ROLE_FORMING) return false;
   gr_members_begin(group);
-  if (group->state.state == GR_MEMBER_OFFLINE)
+  if (group->state.state == GR_MEMBER_OFFLINE && gr_members_seated(group))
     gr_members_step(group, status.boot > 1 ? GR_CAUSE_RESUMED : GR_CAUSE_FOUNDED, GR_OK);
   return true;
 }

@@ -264,7 +264,7 @@ static void take_note(struct gr_group *group, struct gr_link *link) {
 
 static void poll_quorum(struct gr_group *group) {
   gr_memberset voters = group->suspicion.voters;
-  if (voters == 0) return;
+  if (voters == 0 || group->left_until != 0) return; /* it has no part in that quorum */
   gr_memberset reachable = gr_memberset_one(GR_SELF_PLACE);
   for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member && !group->links[i].suspected)

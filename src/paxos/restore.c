@@ -271,8 +271,10 @@ static bool log_complete(const struct gr_paxos *p) {
   if (p->roster.view == 0) return true;
   for (uint32_t i = 0; i < p->roster.count; i++)
     if (p->lanes[i].held < p->lanes[i].ordered && !p->storage.came_in) return false;
-  /* Marks are given behind the values, and those behind their batches. */
-  if (p->delivered < p->chosen) return false;
+  /* Marks are given behind the values, and those behind their batches. Only a change of
+   * the view may wait: for the place of somebody whom the log still names. */
+  if (p->delivered < p->chosen && gr_slot_at(&p->log, p->delivered + 1)->config == 0)
+    return false;
   /* Nothing of a boot is sent, or comes back, before the boot is durable. */
   const struct gr_lane *own = &p->lanes[p->self];
   return own->boot <= p->roster.boot || (p->roster.boot == 0 && own->held == 0);

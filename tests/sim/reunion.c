@@ -228,11 +228,12 @@ static void converge(struct sim_liveness *run) {
   sim_liveness_plan(sim, sim->now + CHECK_EVERY);
 }
 
-/* Whoever was cut off again and again before may be removed for that only now. */
-static bool was_flapping(struct sim_liveness *run) {
+/* Whoever was cut off again and again before, or was to be removed, may be only now. */
+static bool was_removed(const struct sim_liveness *run) {
   const struct sim_oracle *oracle = &run->sim->oracle;
   const struct sim_view *view = sim_oracle_view_now(oracle);
-  return oracle->view_count > run->idle_view && view->reason == GR_VIEW_FLAPPING;
+  return oracle->view_count > run->idle_view &&
+         (view->reason == GR_VIEW_FLAPPING || view->reason == GR_VIEW_EXCLUDED);
 }
 
 static void converge_again(struct sim_liveness *run) {
@@ -244,7 +245,7 @@ static void converge_again(struct sim_liveness *run) {
 
 static void idle(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
-  if (was_flapping(run)) {
+  if (was_removed(run)) {
     converge_again(run);
     return;
   }

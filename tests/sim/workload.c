@@ -74,7 +74,10 @@ void sim_workload_turn(struct sim_process *process) {
  * begin, but is none of the group's. */
 static bool is_spent(const struct sim_process *process) {
   const struct simulation *sim = process->sim;
-  if (sim->config.dynamic && process->member_state != GR_MEMBER_ONLINE) return true;
+  /* It may be nobody already, and not have been told. */
+  if (sim->config.dynamic &&
+      (process->member_state != GR_MEMBER_ONLINE || process->id == 0))
+    return true;
   const struct sim_storage *storage = &sim->storages[process->index];
   if (!sim->config.durable) return process->broadcasts >= sim->config.budget;
   return storage->broadcasts >= sim->config.budget || storage->wiped || !process->resumed;

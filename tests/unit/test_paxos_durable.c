@@ -129,15 +129,20 @@ static gr_host callbacks(void) {
 }
 
 /* Not resumed yet. */
-static gr_group *open_group(uint32_t members, gr_seqno applied) {
+static gr_group *open_with(uint32_t members, gr_seqno applied, uint64_t digest) {
   gr_options options = test_options(members, 0);
   gr_host with = callbacks();
   options.applied = applied;
+  options.applied_digest = digest;
   host.now += 1000 * TEST_MS;
   memset(host.events, 0, sizeof(host.events));
   memset(host.delivered, 0, sizeof(host.delivered));
   cr_assert_eq(gr_group_new(&host.group, &options, &with, NULL, host.now), GR_OK);
   return host.group;
+}
+
+static gr_group *open_group(uint32_t members, gr_seqno applied) {
+  return open_with(members, applied, 0);
 }
 
 static void close_group(void) {
@@ -523,5 +528,41 @@ Test(paxos_durable, what_was_not_synced_may_be_lost) {
   settle();
   cr_assert_str_eq(host.delivered, "c");
   close_group();
+  storage_close(&host.storage);
+}
+
+/* What a host that has applied the first message, or all, is told about its history. */
+static int resume_with(gr_seqno applied, uint64_t digest) {
+  open_with(1, applied, digest);
+  give_back();
+  int error = gr_group_resume(host.group, host.now);
+  if (error == GR_OK) settle();
+  if (error == GR_OK && applied > status_of().seqno) {
+    broadcast("c"); /* which its host has already, it says */
+    error = gr_group_dispatch(host.group);
+    if (error == GR_OK) error = gr_group_stored(host.group, status_of().stored);
+    if (error == GR_OK) error = gr_group_dispatch(host.group);
+  }
+  if (error != GR_OK)
+    cr_assert_eq(gr_group_halt_reason(host.group, NULL), GR_ERR_DIVERGED);
+  close_group();
+  return error;
+}
+
+Test(paxos_durable, a_host_whose_state_is_not_of_this_history_halts) {
+  uint64_t digests[4] = {0};
+  open_alone(0);
+  for (size_t i = 1; i <= 2; i++) {
+    broadcast("a");
+    settle();
+    digests[i] = status_of().digest;
+  }
+  close_group();
+  for (gr_seqno applied = 1; applied <= 2; applied++) {
+    cr_assert_eq(resume_with(applied, 0), GR_OK);
+    cr_assert_eq(resume_with(applied, digests[applied]), GR_OK);
+    cr_assert_eq(resume_with(applied, digests[applied] ^ 1), GR_ERR_HALTED);
+  }
+  cr_assert_eq(resume_with(3, digests[2]), GR_ERR_HALTED, "found when it gets there");
   storage_close(&host.storage);
 }
