@@ -34,32 +34,38 @@ static bool is_online(const struct simulation *sim, uint32_t index) {
 
 /* ---- who is left ---- */
 
-/* The first slot that every running member still has. */
-static gr_slot kept_by_all(const struct simulation *sim) {
+/* The first slot that every running member still has; or that any has. */
+static gr_slot kept(const struct simulation *sim, bool by_all) {
   gr_slot first = 0;
-  for (uint32_t i = 0; i < sim->servers; i++)
-    if (runs(sim, i) && first < sim->processes[i].status.log_first)
-      first = sim->processes[i].status.log_first;
+  for (uint32_t i = 0; i < sim->servers; i++) {
+    gr_slot here = sim->processes[i].status.log_first;
+    if (!runs(sim, i) || sim->processes[i].id == 0) continue;
+    if (first == 0 || (by_all ? first < here : first > here)) first = here;
+  }
   return first;
 }
 
-/* One that lacks what others have forgotten, as a majority had it, cannot catch up with
- * its seat: it gives that up. */
-bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id) {
+/* One that lacks what others have forgotten, as a majority had it, may be unable to catch
+ * up with its seat: it gives that up. It surely is where all have forgotten it. */
+static bool can_vote(const struct simulation *sim, gr_member_id id, bool surely) {
   uint32_t server = sim_servers_of(sim, id);
   if (server == SIM_SERVERS_MAX || sim->outlasting[server].id != id) return false;
   const struct sim_process *process = &sim->processes[server];
   if (sim->config.durable)
     return !sim->outlasting[server].gone &&
-           sim->oracle.delivered[id - 1] + 1 >= kept_by_all(sim);
+           sim->oracle.delivered[id - 1] + 1 >= kept(sim, surely);
   return process->id == id && (process->state == SIM_UP || process->state == SIM_PAUSED);
 }
 
+bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id) {
+  return can_vote(sim, id, true);
+}
+
 static bool spares_in(const struct simulation *sim, const struct sim_view *view,
-                      uint32_t index) {
+                      uint32_t index, bool surely) {
   uint32_t left = 0;
   for (uint32_t i = 0; i < sim->oracle.members; i++)
-    if (view->seats[i] == SIM_SEAT_VOTER && sim_churn_can_vote(sim, i + 1) &&
+    if (view->seats[i] == SIM_SEAT_VOTER && can_vote(sim, i + 1, surely) &&
         sim_servers_of(sim, i + 1) != index)
       left++;
   return 2 * left > view->voters;
@@ -67,12 +73,12 @@ static bool spares_in(const struct simulation *sim, const struct sim_view *view,
 
 /* The earliest view that somebody who votes in the latest may still be in: to leave it
  * takes a majority of its own voters. */
-static uint64_t earliest_view(const struct simulation *sim) {
+static uint64_t earliest_view(const struct simulation *sim, bool surely) {
   const struct sim_view *view = sim_oracle_view_now(&sim->oracle);
   uint64_t earliest = view->number;
   for (uint32_t i = 0; i < sim->oracle.members; i++) {
     uint32_t server = sim_servers_of(sim, i + 1);
-    if (view->seats[i] != SIM_SEAT_VOTER || !sim_churn_can_vote(sim, i + 1)) continue;
+    if (view->seats[i] != SIM_SEAT_VOTER || !can_vote(sim, i + 1, surely)) continue;
     uint64_t told = sim->oracle.witnesses[i].view;
     if (!sim->processes[server].group || told == 0)
       told = view->number > 2 ? view->number - 2 : 1;
@@ -81,12 +87,21 @@ static uint64_t earliest_view(const struct simulation *sim) {
   return earliest;
 }
 
-bool sim_churn_spares(const struct simulation *sim, uint32_t index) {
-  for (uint64_t number = earliest_view(sim); number <= sim->oracle.view_count; number++) {
+static bool spares(const struct simulation *sim, uint32_t index, bool surely) {
+  uint64_t number = earliest_view(sim, surely);
+  for (; number <= sim->oracle.view_count; number++) {
     const struct sim_view *view = sim_oracle_view_of(&sim->oracle, number);
-    if (view && !spares_in(sim, view, index)) return false;
+    if (view && !spares_in(sim, view, index, surely)) return false;
   }
   return true;
+}
+
+bool sim_churn_spares(const struct simulation *sim, uint32_t index) {
+  return spares(sim, index, true);
+}
+
+bool sim_churn_majority_lost(const struct simulation *sim) {
+  return !spares(sim, SIM_SERVERS_MAX, false);
 }
 
 static uint32_t wanted(const struct simulation *sim) {
@@ -210,7 +225,7 @@ void sim_churn_force_left(struct simulation *sim) {
 }
 
 void sim_churn_force_event(struct simulation *sim) {
-  if (!sim->faults_on || sim_churn_spares(sim, SIM_SERVERS_MAX)) return;
+  if (!sim->faults_on || !sim_churn_majority_lost(sim)) return;
   sim_events_add(&sim->events, (struct sim_event){.at = sim->now + 20 * SIM_SECOND,
                                                   .kind = SIM_EVENT_FORCE});
   sim_churn_force_left(sim);

@@ -67,10 +67,6 @@ static bool has_voter(const struct simulation *sim) {
   return false;
 }
 
-static bool has_majority(const struct simulation *sim) {
-  return sim_churn_spares(sim, SIM_SERVERS_MAX);
-}
-
 /* ---- the bound ---- */
 
 static gr_time bound(const struct simulation *sim) {
@@ -203,7 +199,7 @@ static void call_operator(struct sim_liveness *run) {
   struct simulation *sim = run->sim;
   if (sim->now < run->operator_at) return;
   run->operator_at = sim->now + OPERATOR_EVERY;
-  if (!has_majority(sim)) sim_churn_force_left(sim);
+  if (sim_churn_majority_lost(sim)) sim_churn_force_left(sim);
 }
 
 static void converge(struct sim_liveness *run) {
@@ -228,12 +224,13 @@ static void converge(struct sim_liveness *run) {
   sim_liveness_plan(sim, sim->now + CHECK_EVERY);
 }
 
-/* Whoever was cut off again and again before, or was to be removed, may be only now. */
+/* Whoever was ill, or cut off again and again, or was to be removed, may be only now. */
 static bool was_removed(const struct sim_liveness *run) {
   const struct sim_oracle *oracle = &run->sim->oracle;
   const struct sim_view *view = sim_oracle_view_now(oracle);
   return oracle->view_count > run->idle_view &&
-         (view->reason == GR_VIEW_FLAPPING || view->reason == GR_VIEW_EXCLUDED);
+         (view->reason == GR_VIEW_FLAPPING || view->reason == GR_VIEW_EXCLUDED ||
+          view->reason == GR_VIEW_UNHEALTHY);
 }
 
 static void converge_again(struct sim_liveness *run) {

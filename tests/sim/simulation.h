@@ -267,8 +267,10 @@ void sim_churn_health(struct simulation *sim, uint32_t index, bool healthy);
 void sim_churn_forget(struct simulation *sim, uint32_t index, bool host_too);
 /* The member is alive, or will be. */
 bool sim_churn_can_vote(const struct simulation *sim, gr_member_id id);
-/* Without this server a majority of the latest view's voters would still be left. */
+/* Without this server a majority of the latest view's voters would surely be left. */
 bool sim_churn_spares(const struct simulation *sim, uint32_t index);
+/* None is, whoever comes back: an operator has to say so. */
+bool sim_churn_majority_lost(const struct simulation *sim);
 /* A fault where members change; false if it is one as everywhere. */
 bool sim_churn_begin(struct simulation *sim, enum sim_fault fault);
 /* The process gives a snapshot, or takes one. */
