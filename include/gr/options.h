@@ -22,10 +22,10 @@ typedef struct gr_options {
   gr_uuid group_id;  /* not all zero; the same at all members */
   gr_member_id self; /* this member: one of the founders; 0: it joins, see seeds */
   const gr_member_id
-      *founders; /* who begins the group: the same set at all of them, in any order. One
-                    alone, or several that all have to meet once. Members that come
-                    back from storage know better who is a member: of them only `self`
-                    is still used, to tell whose storage it is */
+      *founders;        /* who begins the group: the same set at all of them, in any order. One
+                           alone, or several that all have to meet once. Members that come
+                           back from storage know better who is a member: of them only `self`
+                           is still used, to tell whose storage it is */
   size_t founder_count; /* 1 to GR_MEMBERS_MAX; 0: it joins */
   /* The group's one source of chance, which must differ at every start of a process: it
    * also names the incarnation, by which the others notice that a process lost its
@@ -68,53 +68,50 @@ typedef struct gr_options {
 
   /* -- durable mode -- */
 
-  bool durable; /* state is kept in storage; equal at all members. gr_group_new() sets it
-                   by itself: true if the host has the storage callbacks */
-  gr_seqno
-      applied; /* the host's own state holds every message up to here, so that none of
-                  them is delivered again; 0: none. In durable mode anything, also what
-                  storage does not know of yet. A joiner's: see applied_digest */
+  bool durable; /* state is kept in storage; equal at all members. gr_group_new() sets it by
+                   itself: true if the host has the storage callbacks */
+  gr_seqno applied; /* the host's own state holds every message up to here, so that none of
+                       them is delivered again; 0: none. In durable mode anything, also what
+                       storage does not know of yet. A joiner's: see applied_digest */
 
   /* -- membership -- */
 
   gr_attributes attributes; /* of this member. All that it points to is copied */
 
-  /* A joiner: founder_count is 0, self is 0, and here is where members of the group may
-   * be found: addresses for host.link, any of which may be dead, up to GR_SEEDS_MAX. */
+  /* A joiner: founder_count is 0, self is 0, and here is where members of the group may be
+   * found: addresses for host.link, any of which may be dead, up to GR_SEEDS_MAX. */
   const gr_slice *seeds;
   size_t seed_count;
 
-  uint64_t
-      applied_digest; /* with applied > 0: what gr_status.digest was when the host had
-                         applied just that. A joiner is let in only if the group's
-                         history is the same up to there, and then gets what follows,
-                         while some member still keeps it, else a snapshot. In durable
-                         mode what storage kept is compared as well: gr_group_resume()
-                         halts with GR_ERR_DIVERGED. 0: not compared */
+  uint64_t applied_digest; /* with applied > 0: what gr_status.digest was when the host had
+                              applied just that. A joiner is let in only if the group's history
+                              is the same up to there, and then gets what follows, while some
+                              member still keeps it, else a snapshot. In durable mode what
+                              storage kept is compared as well: gr_group_resume() halts with
+                              GR_ERR_DIVERGED if it differs. 0: not compared */
 
-  uint64_t members_max; /* most members at a time; default 9, or the founders if they are
-                           more; 1 to GR_MEMBERS_MAX. Equal at all members */
+  uint64_t members_max; /* most members at a time; default 9, or the founders if they are more;
+                           1 to GR_MEMBERS_MAX. Equal at all members */
   gr_time suspect_floor_ns;   /* silence after which a member may be suspected, at least;
                                  default 500 ms; 10 ms to 1 h */
-  gr_time suspect_ceiling_ns; /* and is, at the latest; default 5 s; at least the floor.
-                                 In between the limit follows how regularly the member was
+  gr_time suspect_ceiling_ns; /* and is, at the latest; default 5 s; at least the floor. In
+                                 between the limit follows how regularly the member was
                                  heard before */
-  gr_time expel_timeout_ns;   /* a member that a majority has suspected for so long is
-                                 removed;   default 5 s; 1 ms to 1 h */
-  gr_time unreachable_timeout_ns; /* a member that cannot reach a majority for so long is
-                                     in ERROR until it can; default 30 s; 1 ms to 1 h;
+  gr_time expel_timeout_ns;   /* a member that a majority has suspected for so long is removed;
+                                 default 5 s; 1 ms to 1 h */
+  gr_time unreachable_timeout_ns; /* a member that cannot reach a majority for so long is in
+                                     ERROR until it can; default 30 s; 1 ms to 1 h;
                                      GR_TIME_NEVER: never */
-  gr_time
-      join_timeout_ns; /* how long a join may wait for an answer, and for a former member
-                          of the same uuid to be gone; default 60 s; 100 ms to 1 h */
-  uint64_t rejoin_tries; /* how often a member that was removed against its will, or fell
-                            behind, joins again by itself; default 3; GR_REJOIN_NEVER */
+  gr_time join_timeout_ns; /* how long a join may wait for an answer, and for a former member
+                              of the same uuid to be gone; default 60 s; 100 ms to 1 h */
+  uint64_t rejoin_tries;   /* how often a member that was removed against its will, or fell
+                              behind, joins again by itself; default 3; GR_REJOIN_NEVER */
   gr_time rejoin_interval_ns; /* before the first of these tries; doubles up to 300 s;
                                  default 1 s; 1 ms to 1 h */
-  uint64_t online_lag_max; /* a recovering member is ONLINE when it lacks so many slots at
-                              most; default 64; 1 to 65,536 */
-  uint64_t snapshot_chunk_bytes; /* how much of a snapshot travels at once; default 256
-                                    KiB; 1 KiB to 4 MiB */
+  uint64_t online_lag_max;    /* a recovering member is ONLINE when it lacks so many slots at
+                                 most; default 64; 1 to 65,536 */
+  uint64_t snapshot_chunk_bytes; /* how much of a snapshot travels at once; default 256 KiB;
+                                    1 KiB to 4 MiB */
   uint64_t snapshot_bytes_per_s; /* how fast a donor sends at most; default: no limit */
 } gr_options;
 
