@@ -222,7 +222,9 @@ typedef struct gr_host {
                        size_t *size, bool *end);
   void (*snapshot_close)(void *context, uint64_t snapshot);
 
-  /* At a joiner: a snapshot as of message `seqno` begins, in place of whatever the host has. */
+  /* At a joiner: a snapshot as of message `seqno` begins, in place of whatever the host has. In
+   * durable mode what storage has of a former membership goes first: before the host gives up
+   * its own state, that which trim() was given last has to be durable. */
   int (*restore_begin)(void *context, gr_seqno seqno);
   int (*restore_write)(void *context, uint64_t offset, gr_slice bytes);
 

@@ -238,6 +238,10 @@ GR_API int gr_paxos_install(gr_paxos *paxos, gr_slice image, gr_member_id self,
  */
 GR_API int gr_paxos_reset(gr_paxos *paxos, gr_time now);
 
+/* Whether that is still under way: storage writes what it was handed before, or has not been told
+ * by gr_paxos_trim() to forget it. Until then the host keeps what it has. */
+GR_API bool gr_paxos_forgetting(const gr_paxos *paxos);
+
 /* This process: what the ADD that admits it must name. */
 GR_API uint64_t gr_paxos_incarnation(const gr_paxos *paxos);
 

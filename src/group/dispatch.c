@@ -213,10 +213,26 @@ static bool send_all(gr_group *group) {
   return sent;
 }
 
-/* A view comes in order with the messages. */
+static bool tell_state(gr_group *group) {
+  if (!group->state_due) return false;
+  group->state_due = false;
+  group->serves = false; /* until the next tick finds that it does */
+  group->tick_due = group->now;
+  if (group->host.trace)
+    group->host.trace(group->host.context,
+                      &(gr_trace_event){.kind = GR_TRACE_STATE,
+                                        .now = group->now,
+                                        .value = group->state.state});
+  if (group->host.state)
+    group->host.state(group->host.context, group->state.state, group->state_error);
+  return true;
+}
+
+/* A view comes in order with the messages; behind the states that came before it. */
 static bool enter_view(gr_group *group) {
   gr_change change;
   if (!gr_paxos_view_entered(group->paxos, &change)) return false;
+  tell_state(group);
   gr_members_changed(group, &change);
   return true;
 }
@@ -262,21 +278,6 @@ static bool tell_writable(gr_group *group) {
   if (!gr_paxos_writable(group->paxos) && !group->writable_due) return false;
   group->writable_due = group->turned_away = false;
   if (group->host.writable) group->host.writable(group->host.context);
-  return true;
-}
-
-static bool tell_state(gr_group *group) {
-  if (!group->state_due) return false;
-  group->state_due = false;
-  group->serves = false; /* until the next tick finds that it does */
-  group->tick_due = group->now;
-  if (group->host.trace)
-    group->host.trace(group->host.context,
-                      &(gr_trace_event){.kind = GR_TRACE_STATE,
-                                        .now = group->now,
-                                        .value = group->state.state});
-  if (group->host.state)
-    group->host.state(group->host.context, group->state.state, group->state_error);
   return true;
 }
 

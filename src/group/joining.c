@@ -250,7 +250,8 @@ static void ask_whether_member(struct gr_group *group) {
   for (uint32_t i = 0; i < group->link_end; i++)
     if (group->links[i].member && (lost || group->links[i].suspected))
       group->links[i].due |= GR_DUE(GR_MESSAGE_JOIN);
-  if (forming) ask_seeds(group);
+  /* All whom it knows may have gone by now. */
+  if (lost) ask_seeds(group);
 }
 
 void gr_joining_tick(struct gr_group *group) {

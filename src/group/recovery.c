@@ -169,6 +169,8 @@ int gr_recovery_positioned(struct gr_group *group, gr_member_id from,
     return GR_ERR_STALE; /* late: for what the host had before a snapshot broke off */
   if (position->snapshot == 0)
     return install(group, position->image, joining->applied, joining->digest);
+  /* Storage still writes for the former life, which must not outlive the host's state. */
+  if (gr_paxos_forgetting(group->paxos)) return GR_OK;
   if (!group->host.restore_begin || position->image.size > GR_IMAGE_BYTES_MAX) {
     joining->donor_due = group->now;
     return GR_ERR_MALFORMED;

@@ -91,3 +91,7 @@ int gr_paxos_reset(gr_paxos *p, gr_time now) {
 uint64_t gr_paxos_incarnation(const gr_paxos *p) {
   return p ? p->roster.incarnation : 0;
 }
+
+bool gr_paxos_forgetting(const gr_paxos *p) {
+  return p && (p->forgetting || p->storage.outside_due);
+}

@@ -114,6 +114,8 @@ static void on_snapshot_close(void *context, uint64_t snapshot) {
 
 static int on_restore_begin(void *context, gr_seqno seqno) {
   struct gr_node *node = context;
+  /* A log of what the host is about to give up must not come back. */
+  if (node->wal && !gr_wal_await_trim(node->wal)) return -1;
   return node->host.restore_begin(node->host.context, seqno);
 }
 

@@ -112,6 +112,10 @@ bool gr_wal_trim(struct gr_wal *wal, gr_ticket first, gr_slice state) {
   return true;
 }
 
+bool gr_wal_await_trim(struct gr_wal *wal) {
+  return gr_wal_keeper_await_trim(&wal->keeper);
+}
+
 gr_ticket gr_wal_durable(const struct gr_wal *wal) {
   return atomic_load(&wal->writer.durable);
 }

@@ -56,6 +56,9 @@ void gr_wal_write(struct gr_wal *wal);
 
 /* As gr_host.trim(). False: the log has failed. */
 bool gr_wal_trim(struct gr_wal *wal, gr_ticket first, gr_slice state);
+/* Waits until that state is durable, if all records before it are. False: the log has
+ * failed. */
+bool gr_wal_await_trim(struct gr_wal *wal);
 
 /* Every record up to here is durable. Sequentially consistent: see waker.h. */
 gr_ticket gr_wal_durable(const struct gr_wal *wal);

@@ -27,6 +27,7 @@ void gr_wal_keeper_init(struct gr_wal_keeper *keeper, struct gr_wal_files *files
   pthread_mutex_init(&keeper->mutex, NULL);
   pthread_cond_init(&keeper->work, NULL);
   pthread_cond_init(&keeper->ready, NULL);
+  pthread_cond_init(&keeper->trimmed, NULL);
 }
 
 static void free_segment(struct gr_wal_segment *segment) {
@@ -153,9 +154,12 @@ static int trim(struct gr_wal_keeper *keeper, struct gr_wal_text *why) {
   const gr_slice state = {.data = keeper->state, .size = keeper->trim_size};
   memcpy(keeper->state, keeper->trim_state, keeper->trim_size);
   keeper->trim_wanted = false;
+  keeper->trims = true;
   pthread_mutex_unlock(&keeper->mutex);
   int error = gr_wal_checkpoint_write(keeper->files, first, state, why);
   pthread_mutex_lock(&keeper->mutex);
+  keeper->trims = false;
+  pthread_cond_broadcast(&keeper->trimmed);
   if (error != GR_OK) return error;
   struct gr_wal_segment *obsolete = take_obsolete(keeper, first);
   pthread_mutex_unlock(&keeper->mutex);
@@ -193,6 +197,7 @@ static void *keeper_main(void *context) {
     if (error != GR_OK) gr_wal_fail(keeper->failure, &why);
   }
   pthread_cond_signal(&keeper->ready); /* the writer sees the failure */
+  pthread_cond_broadcast(&keeper->trimmed);
   pthread_mutex_unlock(&keeper->mutex);
   return NULL;
 }
@@ -281,6 +286,7 @@ void gr_wal_keeper_stop(struct gr_wal_keeper *keeper) {
   pthread_mutex_destroy(&keeper->mutex);
   pthread_cond_destroy(&keeper->work);
   pthread_cond_destroy(&keeper->ready);
+  pthread_cond_destroy(&keeper->trimmed);
 }
 
 /* ---- for the writer ---- */
@@ -325,6 +331,14 @@ void gr_wal_keeper_trim(struct gr_wal_keeper *keeper, gr_ticket first, gr_slice 
   if (state.size > 0) memcpy(keeper->trim_state, state.data, state.size);
   if (trim_is_due(keeper)) pthread_cond_signal(&keeper->work);
   pthread_mutex_unlock(&keeper->mutex);
+}
+
+bool gr_wal_keeper_await_trim(struct gr_wal_keeper *keeper) {
+  pthread_mutex_lock(&keeper->mutex);
+  while ((keeper->trims || trim_is_due(keeper)) && !gr_wal_has_failed(keeper->failure))
+    pthread_cond_wait(&keeper->trimmed, &keeper->mutex);
+  pthread_mutex_unlock(&keeper->mutex);
+  return !gr_wal_has_failed(keeper->failure);
 }
 
 void gr_wal_keeper_measure(struct gr_wal_keeper *keeper, uint64_t *segments,

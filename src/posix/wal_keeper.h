@@ -46,12 +46,14 @@ struct gr_wal_keeper {
   pthread_mutex_t mutex;   /* of all below */
   pthread_cond_t work;
   pthread_cond_t ready;
+  pthread_cond_t trimmed;
   bool stops;
   struct gr_wal_segment *prepared; /* NULL: to be made */
   struct gr_wal_segment
       *oldest; /* of those with records, the one being written included */
   struct gr_wal_segment *newest;
   gr_ticket durable;
+  bool trims; /* writes a checkpoint */
   bool trim_wanted;
   gr_ticket trim_first;
   size_t trim_size;
@@ -84,6 +86,10 @@ void gr_wal_keeper_advance(struct gr_wal_keeper *keeper, gr_ticket durable,
 
 /* Asks for a checkpoint; the last one asked for counts. */
 void gr_wal_keeper_trim(struct gr_wal_keeper *keeper, gr_ticket first, gr_slice state);
+
+/* Waits until that one is durable, if all below its first ticket is. False: the log has
+ * failed. */
+bool gr_wal_keeper_await_trim(struct gr_wal_keeper *keeper);
 
 /* Segments with records, and the bytes that they hold. */
 void gr_wal_keeper_measure(struct gr_wal_keeper *keeper, uint64_t *segments,

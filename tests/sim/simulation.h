@@ -298,6 +298,8 @@ void sim_storage_stored(struct sim_process *process, gr_ticket upto);
 void sim_storage_tell(struct sim_process *process);
 /* At the end of a turn: the host may begin to keep what was delivered. */
 void sim_storage_turn(struct sim_process *process);
+/* What is being trimmed is, before anything else happens. */
+void sim_storage_await_trim(struct sim_process *process);
 /* The host tells the group what it keeps. */
 void sim_storage_checkpoint(struct sim_process *process);
 void sim_storage_crash(struct simulation *sim, uint32_t index, bool power);

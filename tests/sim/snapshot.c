@@ -119,6 +119,7 @@ static int restore_begin(void *context, gr_seqno seqno) {
   if (process->receipt.begun) fail(process, "a snapshot begins within another");
   sim_report_note(&sim->report, sim->now, process->index, "RECEIVES A SNAPSHOT");
   sim_churn_ambush(process);
+  sim_storage_await_trim(process);
   process->receipt = (struct sim_receipt){.begun = true, .seqno = seqno};
   process->data_broken = true;
   sim->storages[process->index].applied = sim->storages[process->index].applying = 0;

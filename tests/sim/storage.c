@@ -287,6 +287,7 @@ static void keep_state(struct simulation *sim, struct sim_storage *storage) {
 
 static void trimmed(struct sim_process *process) {
   struct sim_storage *storage = storage_of(process);
+  if (!storage->begun.state) return; /* somebody could not wait for it */
   keep_state(process->sim, storage);
   sim_report_store(&process->sim->report, process->sim->now, process->index, "trimmed",
                    storage->kept.first, NULL);
@@ -377,6 +378,17 @@ void sim_storage_crash(struct simulation *sim, uint32_t index, bool power) {
   storage->durable = storage->noted = storage->last;
   storage->syncing = 0;
   storage->fails = false;
+}
+
+void sim_storage_await_trim(struct sim_process *process) {
+  struct simulation *sim = process->sim;
+  struct sim_storage *storage = storage_of(process);
+  if (storage->waiting.state) {
+    drop(sim, &storage->begun.state);
+    storage->begun = storage->waiting;
+    storage->waiting.state = NULL;
+  }
+  if (storage->begun.state) keep_state(sim, storage);
 }
 
 /* ---- events ---- */
