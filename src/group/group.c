@@ -281,7 +281,9 @@ static int receive_message(gr_group *group, gr_member_id from, gr_slice frame) {
   bool was_quiet = group->quiet, was_dispatching = group->dispatching;
   group->quiet = group->dispatching = true; /* the host's callbacks may run inside */
   error = receive_body(group, from, &header, &reader);
-  if (error == GR_OK && link && link->incarnation == header.incarnation)
+  /* An answer says who is a member: of whoever says that we are none we hear nothing else. */
+  if (error == GR_OK && header.type != GR_MESSAGE_ANSWER && link &&
+      link->incarnation == header.incarnation)
     gr_members_heard(group, from);
   group->quiet = was_quiet;
   group->dispatching = was_dispatching;

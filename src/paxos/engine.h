@@ -247,7 +247,7 @@ struct gr_paxos {
   /* leader */
   gr_slot proposed;
   gr_time leads_since;
-  gr_time cut_at; /* when it proposed a cut last */
+  gr_time cut_at;                        /* when it proposed a cut last */
   uint64_t proposed_upto[GR_PLACES_MAX]; /* by lane, over all proposals */
   uint64_t proposed_boot[GR_PLACES_MAX]; /* likewise, CLOSE included */
   uint32_t transfer_to;                  /* GR_NOBODY: nobody */
@@ -495,6 +495,8 @@ void gr_candidate_advance(struct gr_paxos *p);
 void gr_view_take(struct gr_paxos *p, const struct gr_view_record *view);
 /* Stands where the state says. */
 void gr_view_take_position(struct gr_paxos *p, const struct gr_state_record *state);
+/* During a replay: forgets the first slot, if life could have done so next. */
+bool gr_restore_evict(struct gr_paxos *p);
 
 /* ---- install.c ---- */
 

@@ -68,16 +68,21 @@ static int restore_promise(struct gr_paxos *p, struct gr_reader *body) {
   return GR_OK;
 }
 
+bool gr_restore_evict(struct gr_paxos *p) {
+  if (p->log_first > p->delivered || p->log_first > p->storage.restored_spare)
+    return false;
+  gr_learner_forget(p, p->log_first + 1);
+  return true;
+}
+
 /* Batches come in another order than in life, and may fill blocks less well. What others
  * do not need is forgotten then, as life would have done next. */
 static enum gr_keep keep(struct gr_paxos *p, struct gr_lane *lane,
                          const struct gr_batch *batch) {
   for (;;) {
     enum gr_keep kept = gr_lane_keep(lane, batch);
-    bool spare =
-        p->log_first <= p->delivered && p->log_first <= p->storage.restored_spare;
-    if (kept != GR_KEEP_NO_ROOM || batch->seq != lane->held + 1 || !spare) return kept;
-    gr_learner_forget(p, p->log_first + 1);
+    if (kept != GR_KEEP_NO_ROOM || batch->seq != lane->held + 1 || !gr_restore_evict(p))
+      return kept;
   }
 }
 

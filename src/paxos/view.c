@@ -232,8 +232,8 @@ static bool is_named(const struct gr_paxos *p) {
 static void make_place(struct gr_paxos *p) {
   if (!p->storage.resumed) gr_learner_forget(p, p->storage.restored_forgotten + 1);
   gr_view_compact(p);
-  while (p->storage.resumed && p->roster.count == p->places && is_named(p) &&
-         gr_learner_evict(p))
+  while (p->roster.count == p->places && is_named(p) &&
+         (p->storage.resumed ? gr_learner_evict(p) : gr_restore_evict(p)))
     gr_view_compact(p);
 }
 

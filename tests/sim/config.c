@@ -445,6 +445,10 @@ void sim_config_draw(struct sim_config *config, enum sim_profile profile, uint64
   }
   draw_options(&random, config, &server_random);
   set_defaults(config);
+  /* No candidate is patient enough for disks as slow as its timeout: and where members
+   * change, all that are left may be slow ones. */
+  gr_time most = config->options.election_timeout_ns / (4 * SIM_SLOW_DISK);
+  if (config->dynamic && config->disk.sync_ns > most) config->disk.sync_ns = most;
 }
 
 void sim_config_finish(struct sim_config *config) {

@@ -112,6 +112,9 @@ struct sim_membership_config {
   uint32_t ambush_ppm;  /* of snapshots: a side crashes soon */
 };
 
+/* A slow disk takes so many times as long. */
+#define SIM_SLOW_DISK 100
+
 struct sim_config {
   enum sim_profile profile;
   enum sim_profile world; /* the profile, or that which a durable one is drawn like */

@@ -145,7 +145,7 @@ static void check_tails(struct sim_process *process, gr_ticket upto) {
 static gr_time draw_sync(struct simulation *sim, uint32_t index) {
   const struct sim_disk_config *disk = &sim->config.disk;
   gr_time time = sim_exponential(&sim->disk_random, disk->sync_ns);
-  if (disk->slow_members >> index & 1) time *= 100;
+  if (disk->slow_members >> index & 1) time *= SIM_SLOW_DISK;
   if (sim_chance(&sim->disk_random, disk->stall_ppm))
     time += gr_random_below(&sim->disk_random, 2 * SIM_SECOND);
   return time;
