@@ -60,7 +60,8 @@ typedef struct gr_options {
   gr_time heartbeat_interval_ns; /* default 100 ms; 1 ms to 10 s */
   gr_time election_timeout_ns;   /* silence of the leader that starts an election; default
                                     300 ms; at least 2 heartbeat intervals, up to 1 h. Four
-                                    round trips between members must fit into it */
+                                    round trips between members must fit into it, in durable
+                                    mode four syncs as well */
   gr_time gap_timeout_ns;   /* how long something known to be missing may be on its way
                                before it is asked for; default 5 ms; 10 us to 10 s */
   gr_time retry_timeout_ns; /* how long an answer may take before it is asked for again;

@@ -281,7 +281,7 @@ static int receive_message(gr_group *group, gr_member_id from, gr_slice frame) {
   bool was_quiet = group->quiet, was_dispatching = group->dispatching;
   group->quiet = group->dispatching = true; /* the host's callbacks may run inside */
   error = receive_body(group, from, &header, &reader);
-  /* An answer says who is a member: of whoever says that we are none we hear nothing else. */
+  /* An answer says who is a member: who says that we are none says nothing else. */
   if (error == GR_OK && header.type != GR_MESSAGE_ANSWER && link &&
       link->incarnation == header.incarnation)
     gr_members_heard(group, from);
