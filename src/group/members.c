@@ -202,7 +202,8 @@ gr_memberset gr_members_left_behind(struct gr_group *group) {
   gr_paxos_members(group->paxos, members, GR_MEMBERS_MAX, &count);
   for (size_t i = 0; i < count; i++) {
     const struct gr_link *link = gr_link_find(group, members[i].id);
-    if (link && link->voter && members[i].heard != 0 && members[i].chosen + 1 < log_first)
+    bool told = link && link->voter && link->note_came != 0;
+    if (told && members[i].chosen + 1 < log_first)
       behind |= gr_memberset_one(gr_link_place(group, link));
   }
   return behind;
