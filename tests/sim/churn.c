@@ -137,6 +137,7 @@ bool sim_churn_leave(struct simulation *sim, uint32_t index) {
   if (error != GR_OK) return false;
   sim_report_note(&sim->report, sim->now, index, "LEAVES");
   sim->outlasting[index].wanted = false;
+  process->leaves = true;
   process->burst = 0;
   sim_process_wake(process);
   return true;

@@ -26,6 +26,7 @@ void sim_oracle_begin(struct sim_oracle *oracle, const struct sim_content *conte
   }
   memset(oracle->witnesses, 0, sizeof(oracle->witnesses));
   memset(oracle->told, 0, sizeof(oracle->told));
+  memset(oracle->suspected, 0, sizeof(oracle->suspected));
   oracle->order_count = 0;
   oracle->ballot_count = 0;
   oracle->chosen = oracle->unproven = 0;

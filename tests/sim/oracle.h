@@ -161,6 +161,8 @@ struct sim_oracle {
                                          members have storage: settled */
   gr_slot chosen;                     /* a majority accepted every slot up to here */
 
+  bool suspected[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX]; /* [by][whom], at some time */
+
   struct sim_view *views; /* number n is at n - 1 */
   uint64_t view_count;
   uint64_t view_capacity;

@@ -200,6 +200,10 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
   case GR_TRACE_VIEW:
     sim_oracle_enters(oracle, member, (uint64_t)event->value, event->slot);
     break;
+  case GR_TRACE_SUSPECT:
+    if (event->member > 0 && event->member <= SIM_MEMBERS_MAX)
+      oracle->suspected[member][event->member - 1] = true;
+    break;
   case GR_TRACE_PREVOTE:
   case GR_TRACE_CANDIDATE:
   case GR_TRACE_STEP_DOWN:
@@ -215,7 +219,6 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
   case GR_TRACE_CHECKPOINT:
   case GR_TRACE_INSTALL:
   case GR_TRACE_STATE:
-  case GR_TRACE_SUSPECT:
   case GR_TRACE_JOIN:
   case GR_TRACE_DONOR:
     break;

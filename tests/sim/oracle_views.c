@@ -104,6 +104,21 @@ static bool is_step(const struct sim_oracle *oracle, const struct sim_view *befo
   return false;
 }
 
+/* Nobody goes because some of the others cannot hear it. */
+static void check_expulsion(struct sim_oracle *oracle, const struct sim_view *before,
+                            const struct sim_view *view) {
+  uint32_t accusers = 0;
+  if (view->reason != GR_VIEW_SILENT && view->reason != GR_VIEW_FLAPPING) return;
+  for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++)
+    accusers +=
+        before->seats[i] == SIM_SEAT_VOTER && oracle->suspected[i][view->member - 1];
+  if (2 * accusers <= before->voters)
+    sim_oracle_fail(oracle, "A6",
+                    "member %llu is removed in view %llu; of %u voters %u suspected it",
+                    (unsigned long long)view->member, (unsigned long long)view->number,
+                    before->voters, accusers);
+}
+
 /* Nothing was chosen behind the end of a view with the votes of that view. */
 static void check_end(struct sim_oracle *oracle, const struct sim_view *view) {
   if (view->first > 0 && oracle->chosen >= view->first)
@@ -121,6 +136,8 @@ static void next_view(struct sim_oracle *oracle, const struct sim_view *view) {
                     "view %llu (%s %llu) does not follow from the one before",
                     (unsigned long long)view->number, gr_view_reason_name(view->reason),
                     (unsigned long long)view->member);
+  else
+    check_expulsion(oracle, before, view);
   struct sim_view *added = add_view(oracle);
   gr_slot first = oracle->next_first;
   *added = *view;

@@ -76,6 +76,26 @@ Test(oracle_views, finds_an_id_used_again) {
   expect("A6");
 }
 
+/* Of three voters one is no majority. */
+Test(oracle_views, finds_an_expulsion_that_too_few_asked_for) {
+  static const gr_view_member left[] = {{1, GR_MEMBER_ONLINE, UUID(1)},
+                                        {2, GR_MEMBER_ONLINE, UUID(2)}};
+  gr_trace_event suspicion = {.kind = GR_TRACE_SUSPECT, .member = 3, .value = 1};
+  sim_oracle_trace(oracle, 0, &suspicion);
+  tell_view(0, 2, 0, GR_VIEW_SILENT, 3, left, 2);
+  expect("A6");
+}
+
+Test(oracle_views, is_silent_about_an_expulsion_that_a_majority_asked_for) {
+  static const gr_view_member left[] = {{1, GR_MEMBER_ONLINE, UUID(1)},
+                                        {2, GR_MEMBER_ONLINE, UUID(2)}};
+  gr_trace_event suspicion = {.kind = GR_TRACE_SUSPECT, .member = 3, .value = 1};
+  sim_oracle_trace(oracle, 0, &suspicion);
+  sim_oracle_trace(oracle, 1, &suspicion);
+  tell_view(0, 2, 0, GR_VIEW_SILENT, 3, left, 2);
+  cr_expect_null(oracle->failure.invariant, "%s", oracle->failure.text);
+}
+
 /* Of four voters two are no majority, of three they were. */
 Test(oracle_views, counts_the_voters_of_the_ballots_own_view) {
   static const gr_view_member online[] = {{1, GR_MEMBER_ONLINE, UUID(1)},

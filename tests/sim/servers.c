@@ -207,7 +207,7 @@ static void become(struct sim_process *process, gr_member_id id) {
   process->id = id;
   process->ready = false;
   process->number = process->broadcasts = 0;
-  process->speaks = process->full = false;
+  process->speaks = process->full = process->leaves = false;
   process->burst = 0;
   process->first_ticket = 0;
   if (id == 0) return;
@@ -265,6 +265,20 @@ static void count_expulsion(struct simulation *sim, const gr_view *view) {
                        is_well(sim, sim_servers_of(sim, view->member)));
 }
 
+/* What a member had broadcast before it left of its own wish is part of the order. */
+static void check_left(struct simulation *sim, const gr_view *view) {
+  uint32_t server = sim_servers_of(sim, view->member);
+  if (view->reason != GR_VIEW_LEFT || server == SIM_SERVERS_MAX) return;
+  const struct sim_process *process = &sim->processes[server];
+  if (process->id != view->member || !process->leaves || is_lost(process)) return;
+  uint64_t ordered = sim->oracle.numbers[view->member - 1];
+  if (ordered < process->number)
+    sim_oracle_fail(&sim->oracle, "A6",
+                    "member %llu has left; ordered are %llu of its %llu messages",
+                    (unsigned long long)view->member, (unsigned long long)ordered,
+                    (unsigned long long)process->number);
+}
+
 static void host_view(void *context, const gr_view *view) {
   struct sim_process *process = context;
   struct simulation *sim = process->sim;
@@ -273,7 +287,10 @@ static void host_view(void *context, const gr_view *view) {
   sim_servers_identify(process);
   note_owners(sim, view, &voters, &learners);
   sim_report_view(&sim->report, sim->now, process->index, view, voters, learners);
-  if (view->number > sim->oracle.view_count) count_expulsion(sim, view);
+  if (view->number > sim->oracle.view_count) {
+    count_expulsion(sim, view);
+    check_left(sim, view);
+  }
   if (process->id != 0 && !is_lost(process))
     sim_oracle_told_view(&sim->oracle, sim_process_member(process), view);
 }

@@ -86,6 +86,7 @@ struct sim_process {
   int state_error;
   int expected_error;   /* for which the group must not let it in; GR_OK: none */
   bool ready;           /* has been ONLINE once as this member */
+  bool leaves;          /* by its own wish, as this member */
   struct sim_data data; /* the host's state */
   bool data_broken;     /* it is being replaced */
   struct sim_snapshot snapshots[SIM_SNAPSHOTS_MAX];
