@@ -108,7 +108,9 @@ static bool is_step(const struct sim_oracle *oracle, const struct sim_view *befo
 static void check_expulsion(struct sim_oracle *oracle, const struct sim_view *before,
                             const struct sim_view *view) {
   uint32_t accusers = 0;
-  if (view->reason != GR_VIEW_SILENT && view->reason != GR_VIEW_FLAPPING) return;
+  if (view->reason != GR_VIEW_SILENT && view->reason != GR_VIEW_FLAPPING &&
+      view->reason != GR_VIEW_BEHIND)
+    return;
   for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++)
     accusers +=
         before->seats[i] == SIM_SEAT_VOTER && oracle->suspected[i][view->member - 1];
