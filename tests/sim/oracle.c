@@ -287,16 +287,6 @@ static void check_forgotten(struct sim_oracle *oracle, uint32_t member,
                   member + 1, (unsigned long long)status->log_first);
 }
 
-/* It says of voters that lack what it has forgotten that they cannot keep their seats. */
-static void leave_behind(struct sim_oracle *oracle, uint32_t member,
-                         const gr_status *status) {
-  const struct sim_view *view = sim_oracle_view_now(oracle);
-  if (status->log_first <= oracle->witnesses[member].status.log_first) return;
-  for (uint32_t i = 0; i < oracle->members; i++)
-    if (view->seats[i] == SIM_SEAT_VOTER && oracle->delivered[i] + 1 < status->log_first)
-      oracle->suspected[member][i] = true;
-}
-
 void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
                        const gr_status *status) {
   struct sim_witness *witness = &oracle->witnesses[member];
@@ -318,7 +308,6 @@ void sim_oracle_status(struct sim_oracle *oracle, uint32_t member,
   if (oracle->unproven > 0) sim_oracle_unproven(oracle);
   check_bounds(oracle, member, status);
   check_forgotten(oracle, member, status);
-  leave_behind(oracle, member, status);
   witness->status = *status;
 }
 

@@ -240,6 +240,8 @@ void sim_oracle_told_view(struct sim_oracle *oracle, uint32_t member,
 /* A process is a member from now on, whose host has the effects of what is behind it. */
 void sim_oracle_admitted(struct sim_oracle *oracle, uint32_t member, uint32_t life,
                          gr_seqno seqno);
+/* A member tells that it cannot hear another, or that this one cannot keep up. */
+void sim_oracle_suspects(struct sim_oracle *oracle, uint32_t member, gr_member_id whom);
 /* The state of a server's process changes. */
 void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
                       enum gr_member_state from, enum gr_member_state to, int error);

@@ -201,8 +201,7 @@ void sim_oracle_trace(struct sim_oracle *oracle, uint32_t member,
     sim_oracle_enters(oracle, member, (uint64_t)event->value, event->slot);
     break;
   case GR_TRACE_SUSPECT:
-    if (event->member > 0 && event->member <= SIM_MEMBERS_MAX)
-      oracle->suspected[member][event->member - 1] = true;
+    sim_oracle_suspects(oracle, member, event->member);
     break;
   case GR_TRACE_PREVOTE:
   case GR_TRACE_CANDIDATE:

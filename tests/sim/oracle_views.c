@@ -104,6 +104,10 @@ static bool is_step(const struct sim_oracle *oracle, const struct sim_view *befo
   return false;
 }
 
+void sim_oracle_suspects(struct sim_oracle *oracle, uint32_t member, gr_member_id whom) {
+  if (whom > 0 && whom <= SIM_MEMBERS_MAX) oracle->suspected[member][whom - 1] = true;
+}
+
 /* Nobody goes because some of the others cannot hear it. */
 static void check_expulsion(struct sim_oracle *oracle, const struct sim_view *before,
                             const struct sim_view *view) {

@@ -7,6 +7,7 @@
 #include "simulation.h"
 
 #include "base/bytes.h"
+#include "membership/message.h"
 
 enum {
   FRAME_TYPE_AT = 7,
@@ -14,6 +15,9 @@ enum {
   BALLOT_BYTES = 24,
   CONFIG = 2, /* a value's kind */
   MARK_BYTES = 24,
+  FOUNDING = 4, /* a flag of heartbeats */
+  HEARTBEAT_MEMBERS_AT = 1 + BALLOT_BYTES + 7 * 8,
+  HEARTBEAT_MEMBER_BYTES = 40,
   HEARTBEAT = 1,
   ACCEPT = 3,
   ACCEPTED = 4,
@@ -59,6 +63,20 @@ static void read_promise(struct sim_process *process, const uint8_t *body) {
     sim_oracle_reports(oracle, sim_process_member(process), ballot_at(body).view, end);
 }
 
+/* In its heartbeats it tells whom it suspects. */
+static void read_note(struct sim_process *process, const uint8_t *body, size_t size) {
+  if ((body[0] & FOUNDING) != 0) return; /* its profile, for those who have not met it */
+  struct gr_reader reader = gr_reader_of(body, size);
+  gr_read_bytes(&reader, HEARTBEAT_MEMBERS_AT);
+  gr_read_bytes(&reader, HEARTBEAT_MEMBER_BYTES * (size_t)gr_read_u8(&reader));
+  gr_read_u16(&reader);
+  struct gr_note note;
+  if (!gr_note_decode(&reader, &note)) return;
+  for (uint32_t i = 0; i < note.suspect_count; i++)
+    sim_oracle_suspects(&process->sim->oracle, sim_process_member(process),
+                        note.suspects[i]);
+}
+
 void sim_told(struct sim_process *process, const gr_slice *parts) {
   if (!sim_process_counts(process)) return;
   struct sim_oracle *oracle = &process->sim->oracle;
@@ -73,6 +91,7 @@ void sim_told(struct sim_process *process, const gr_slice *parts) {
                     gr_load_u64(behind + 1));
     sim_oracle_told_settled(oracle, sim_process_member(process),
                             gr_load_u64(behind + 17));
+    read_note(process, body, parts[0].size - FRAME_BODY_AT);
     break;
   case ACCEPT:
     sim_oracle_told(oracle, sim_process_member(process), ballot_at(body),
