@@ -22,12 +22,12 @@ static void pay(struct gr_flow_bucket *bucket, gr_time now) {
 
 void gr_flow_bucket_set(struct gr_flow_bucket *bucket, uint64_t speed, gr_time now) {
   pay(bucket, now);
-  uint64_t before = bucket->speed;
   bucket->speed = speed;
   if (speed == GR_FLOW_UNLIMITED) bucket->debt = 0;
-  if (speed == before || !limits(bucket) || before == 0) return;
-  bucket->debt = gr_flow_scale(bucket->debt, before, speed);
+  if (!limits(bucket) || speed == bucket->priced) return;
+  bucket->debt = gr_flow_scale(bucket->debt, bucket->priced, speed);
   if (bucket->debt > DEBT_MAX) bucket->debt = DEBT_MAX;
+  bucket->priced = speed;
 }
 
 gr_time gr_flow_bucket_due(struct gr_flow_bucket *bucket, gr_time allowance,

@@ -10,11 +10,12 @@
 
 #include <gr/types.h>
 
-/* All zero but `speed`: nothing owed. */
+/* All zero: nothing is owed, and nothing goes on until a speed is set. */
 struct gr_flow_bucket {
-  uint64_t speed; /* thousandths a second; GR_FLOW_UNLIMITED: any; 0: nothing */
-  uint64_t debt;  /* in units of 2^-10 ns */
-  gr_time paid;   /* up to when time has been counted */
+  uint64_t speed;  /* thousandths a second; GR_FLOW_UNLIMITED: any; 0: nothing */
+  uint64_t debt;   /* in units of 2^-10 ns, */
+  uint64_t priced; /* at this speed */
+  gr_time paid;    /* up to when time has been counted */
 };
 
 /* What is owed is owed on, at the new speed. */

@@ -4,6 +4,7 @@
 #include "base/carve.h"
 #include "base/default_allocator.h"
 #include "flowctl/options.h"
+#include "flowctl/scale.h"
 
 #include <string.h>
 
@@ -200,26 +201,37 @@ static enum gr_flow_verdict admit(struct gr_flow *flow, const uint64_t *cost) {
   return GR_FLOW_ADMITTED;
 }
 
+/* When what this costs may go on. */
+static gr_time due_of(struct gr_flow *flow, const uint64_t *cost) {
+  gr_time due = flow->now;
+  for (int i = 0; i < GR_FLOW_UNITS; i++) {
+    gr_time paid = gr_flow_bucket_due(&flow->own[i], flow->allowance[i], flow->now);
+    if (cost[i] > 0 && paid > due) due = paid;
+  }
+  return due;
+}
+
+static void count_wait(struct gr_flow *flow, uint64_t transactions, gr_time wait) {
+  if (wait == 0) return;
+  flow->waited += transactions;
+  flow->waited_ns = gr_flow_plus(flow->waited_ns, gr_flow_scale(wait, transactions, 1));
+}
+
 enum gr_flow_verdict gr_flow_admit(gr_flow *flow, uint64_t transactions, uint64_t bytes,
                                    gr_time since, gr_time now, gr_time *until) {
   if (until) *until = now;
   if (!flow) return GR_FLOW_REFUSED;
   advance(flow, now);
   const uint64_t cost[GR_FLOW_UNITS] = {transactions, bytes};
-  gr_time due = flow->now;
-  for (int i = 0; i < GR_FLOW_UNITS; i++) {
-    gr_time paid = gr_flow_bucket_due(&flow->own[i], flow->allowance[i], flow->now);
-    if (cost[i] > 0 && paid > due) due = paid;
+  gr_time due = due_of(flow, cost);
+  gr_time last = gr_flow_plus(since, flow->options.wait_timeout_ns);
+  if (due > flow->now && flow->now < last) {
+    if (until) *until = due < last ? due : last;
+    return GR_FLOW_WAIT;
   }
+  count_wait(flow, transactions, gr_flow_minus(flow->now, since));
   if (due == flow->now) return admit(flow, cost);
-  gr_time timeout = flow->options.wait_timeout_ns;
-  gr_time last = since > GR_TIME_NEVER - timeout ? GR_TIME_NEVER : since + timeout;
-  if (flow->now >= last) {
-    bool passes = flow->options.wait_timeout == GR_FLOW_PASS;
-    *(passes ? &flow->passed : &flow->refused) += transactions;
-    return passes ? admit(flow, cost) : GR_FLOW_REFUSED;
-  }
-  if (since >= flow->now) flow->waited += transactions;
-  if (until) *until = due < last ? due : last;
-  return GR_FLOW_WAIT;
+  bool passes = flow->options.wait_timeout == GR_FLOW_PASS;
+  *(passes ? &flow->passed : &flow->refused) += transactions;
+  return passes ? admit(flow, cost) : GR_FLOW_REFUSED;
 }

@@ -74,6 +74,7 @@ struct gr_flow {
 
   uint64_t admitted;
   uint64_t waited;
+  uint64_t waited_ns;
   uint64_t passed;
   uint64_t refused;
 };

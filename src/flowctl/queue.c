@@ -29,11 +29,12 @@ void gr_flow_meter_begin(struct gr_flow_meter *meter, uint64_t total, gr_time no
 
 bool gr_flow_meter_count(struct gr_flow_meter *meter, uint64_t total, gr_time period,
                          gr_time now, uint64_t *speed) {
-  meter->total = total;
+  bool moved = total > meter->total;
   uint64_t count = total - meter->window_total;
   gr_time passed = now - meter->window_since;
-  if (passed < period || (count < WINDOW_COUNT && passed < WINDOW_PERIODS * period))
-    return false;
+  gr_time few = (moved || count == 0 ? WINDOW_PERIODS : 2 * WINDOW_PERIODS) * period;
+  meter->total = total;
+  if (passed < period || (count < WINDOW_COUNT && passed < few)) return false;
   *speed = gr_flow_speed(count, passed);
   gr_flow_meter_begin(meter, total, now);
   return true;

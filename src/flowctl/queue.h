@@ -27,7 +27,8 @@
 #include <gr/types.h>
 
 /* Counts over windows of at least a period, and of 16 things or four periods, so that a
- * slow member's speed is not mostly rounding. */
+ * slow member's speed is not mostly rounding; for the same reason a window of few ends as
+ * one of them is counted, if that happens in another four. */
 struct gr_flow_meter {
   uint64_t total;        /* as last told */
   uint64_t window_total; /* as the window began */

@@ -6,6 +6,8 @@
 
 /* Periods without progress. */
 #define STUCK_PERIODS 3
+/* And what would have been done meanwhile, at the member's speed. */
+#define STUCK_COUNT 8
 
 static uint64_t a_period(const struct gr_flow *flow, uint64_t speed) {
   if (speed == GR_FLOW_UNLIMITED) return GR_FLOW_NONE;
@@ -38,6 +40,7 @@ int gr_flow_status_get(const gr_flow *flow, gr_flow_status *status) {
       .writers = flow->writers,
       .admitted = flow->admitted,
       .waited = flow->waited,
+      .waited_ns = flow->waited_ns,
       .passed = flow->passed,
       .refused = flow->refused};
   if (bound && binds->member != GR_FLOW_NOBODY)
@@ -51,6 +54,18 @@ int gr_flow_status_get(const gr_flow *flow, gr_flow_status *status) {
     filled.remove = peer->id;
   }
   return gr_fill_in(status, status->size, &filled, sizeof(filled));
+}
+
+/* A slow one takes its time for each. */
+static bool is_stuck(const struct gr_flow *flow, const struct gr_flow_peer *peer) {
+  gr_time patience = STUCK_PERIODS * flow->options.period_ns;
+  for (int i = 0; i <= GR_FLOW_APPLIER; i++) {
+    const struct gr_flow_queue *queue = &peer->queues[i];
+    if (queue->waiting == 0 || queue->speed == 0) continue;
+    gr_time usual = gr_flow_duration(STUCK_COUNT, queue->speed);
+    if (usual > patience) patience = usual;
+  }
+  return peer->reported - peer->progressed >= patience;
 }
 
 static gr_time lag_of(const struct gr_flow_queue *queues) {
@@ -71,8 +86,7 @@ int gr_flow_member_status_get(const gr_flow *flow, gr_member_id member,
     gr_flow_member_status filled = {
         .id = member,
         .standing = peer->standing,
-        .stuck = peer->heard &&
-                 flow->now - peer->progressed >= STUCK_PERIODS * flow->options.period_ns,
+        .stuck = is_stuck(flow, peer),
         .remove = peer->remove,
         .level = gr_flow_level(peer->use_permille),
         .use_permille = peer->use_permille,
