@@ -126,8 +126,7 @@ typedef struct gr_flow_status {
   uint64_t quota_bytes; /* bytes; as above */
   uint64_t group_quota; /* of all members together */
   uint64_t group_quota_bytes;
-  enum gr_flow_limit
-      limit; /* what binds the quota of transactions; if nothing does, of bytes */
+  enum gr_flow_limit limit; /* what binds transactions; if nothing does, bytes */
   gr_member_id member; /* whose limit it is; 0: nobody's */
   gr_member_id remove; /* is proposed for removal; 0: nobody */
   uint64_t writers;    /* members that wrote lately */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "flowctl/flow.h"
 
-#include "base/memberset.h"
 #include "flowctl/scale.h"
 #include "flowctl/share.h"
 
@@ -71,73 +70,105 @@ static void take_lower(struct gr_flow_bound *bound, struct gr_flow_bound other) 
   if (other.speed < bound->speed) *bound = other;
 }
 
+/* No lower than so many transactions a second, and so many of those that `peer` gets in
+ * bytes. */
+static void raise_to(uint64_t least, const struct gr_flow_peer *peer,
+                     struct gr_flow_bound *bounds) {
+  uint64_t bytes = gr_flow_scale(least, peer->queues[GR_FLOW_BYTES].speed,
+                                 peer->queues[GR_FLOW_APPLIER].speed);
+  if (bounds[GR_FLOW_IN_TRANSACTIONS].speed < least)
+    bounds[GR_FLOW_IN_TRANSACTIONS].speed = least;
+  if (bounds[GR_FLOW_IN_BYTES].speed < bytes) bounds[GR_FLOW_IN_BYTES].speed = bytes;
+}
+
 /* What this member lets the whole group do. */
-static void judge(struct gr_flow *flow, uint32_t index, struct gr_flow_bound *bounds) {
+static void judge(struct gr_flow *flow, uint32_t index) {
   struct gr_flow_peer *peer = &flow->peers[index];
   peer->use_permille = 0;
   peer->limit = GR_FLOW_LIMIT_NONE;
-  for (int u = 0; u < GR_FLOW_UNITS; u++) bounds[u] = nothing_limits;
+  for (int u = 0; u < GR_FLOW_UNITS; u++) peer->bounds[u] = nothing_limits;
   for (int k = 0; k < GR_FLOW_QUEUES; k++) {
     struct gr_flow_queue *queue = &peer->queues[k];
     struct gr_flow_law law = law_for(flow, peer, k);
     uint64_t speed = gr_flow_queue_judge(queue, &law, flow->now);
     enum gr_flow_limit limit = limit_of(queue, k);
     bool open = queue->quota == GR_FLOW_UNLIMITED;
-    take_lower(&bounds[k == GR_FLOW_BYTES ? GR_FLOW_IN_BYTES : GR_FLOW_IN_TRANSACTIONS],
-               (struct gr_flow_bound){speed, open, limit, index});
+    int unit = k == GR_FLOW_BYTES ? GR_FLOW_IN_BYTES : GR_FLOW_IN_TRANSACTIONS;
+    take_lower(&peer->bounds[unit], (struct gr_flow_bound){speed, open, limit, index});
     if (queue->use_permille <= peer->use_permille) continue;
     peer->use_permille = queue->use_permille;
     peer->limit = limit;
   }
   uint64_t least =
       gr_flow_speed(flow->options.min_recovery_quota, flow->options.period_ns);
-  struct gr_flow_bound *in_transactions = &bounds[GR_FLOW_IN_TRANSACTIONS];
-  if ((peer->flags & GR_FLOW_RECOVERING) != 0 && in_transactions->speed < least)
-    in_transactions->speed = least;
+  if ((peer->flags & GR_FLOW_RECOVERING) != 0) raise_to(least, peer, peer->bounds);
+}
+
+static uint64_t level_of(const struct gr_flow_peer *peer) {
+  uint64_t level = gr_flow_level(peer->use_permille);
+  bool never_pauses = (peer->flags & GR_FLOW_RECOVERING) != 0;
+  return level == GR_FLOW_LEVEL_MAX && never_pauses ? level - 1 : level;
 }
 
 /* ---- the group ---- */
 
-/* Of all that count; or the slowest of the fastest majority. */
-static struct gr_flow_bound by_policy(const struct gr_flow *flow,
-                                      struct gr_flow_bound (*bounds)[GR_FLOW_UNITS],
-                                      int unit) {
-  uint64_t speeds[GR_MEMBERS_MAX];
+/* How many of those that count are waited for: all, or a majority of the members. */
+static uint32_t awaited(const struct gr_flow *flow) {
+  uint32_t counted = 0;
   uint32_t voters = 0;
-  struct gr_flow_bound lowest = nothing_limits;
   for (uint32_t i = 0; i < flow->count; i++) {
-    bool counts = flow->peers[i].standing == GR_FLOW_COUNTS;
-    if (counts) take_lower(&lowest, bounds[i][unit]);
-    if ((flow->peers[i].flags & GR_FLOW_RECOVERING) == 0)
-      speeds[voters++] = counts ? bounds[i][unit].speed : GR_FLOW_UNLIMITED;
+    counted += flow->peers[i].standing == GR_FLOW_COUNTS;
+    voters += (flow->peers[i].flags & GR_FLOW_RECOVERING) == 0;
   }
-  if (flow->options.policy != GR_FLOW_MAJORITY || voters == 0) return lowest;
-  uint64_t mark = gr_majority_mark(speeds, voters);
-  for (uint32_t i = 0; i < flow->count; i++)
-    if (flow->peers[i].standing == GR_FLOW_COUNTS && bounds[i][unit].speed == mark)
-      return bounds[i][unit];
-  return nothing_limits;
+  uint32_t majority = voters / 2 + 1;
+  bool all = flow->options.policy != GR_FLOW_MAJORITY || counted < majority;
+  return all ? counted : majority;
 }
 
-/* The floor and the ceiling that are set, in transactions. The floor in bytes is that of
- * so many transactions of the size that the member that limits gets. */
-static void apply_quotas(const struct gr_flow *flow, struct gr_flow_bound *group) {
+/* The member with the lowest of the `count` highest values, of those that count. */
+static uint32_t lowest_of(const struct gr_flow *flow, const uint64_t *values,
+                          uint32_t count) {
+  for (uint32_t i = 0; i < flow->count; i++) {
+    if (flow->peers[i].standing != GR_FLOW_COUNTS) continue;
+    uint32_t rank = 1;
+    for (uint32_t k = 0; k < flow->count; k++)
+      if (flow->peers[k].standing == GR_FLOW_COUNTS)
+        rank += values[k] > values[i] || (values[k] == values[i] && k < i);
+    if (rank == count) return i;
+  }
+  return GR_FLOW_NOBODY;
+}
+
+/* The floor and the ceiling that are set. */
+static void apply_quotas(struct gr_flow *flow) {
   gr_time period = flow->options.period_ns;
   uint64_t least = gr_flow_speed(flow->options.min_quota, period);
-  struct gr_flow_bound *transactions = &group[GR_FLOW_IN_TRANSACTIONS];
-  struct gr_flow_bound *bytes = &group[GR_FLOW_IN_BYTES];
-  if (transactions->speed < least) transactions->speed = least;
-  if (least > 0 && bytes->member != GR_FLOW_NOBODY) {
-    const struct gr_flow_queue *queues = flow->peers[bytes->member].queues;
-    uint64_t least_bytes =
-        gr_flow_scale(least, queues[GR_FLOW_BYTES].speed, queues[GR_FLOW_APPLIER].speed);
-    if (bytes->speed < least_bytes) bytes->speed = least_bytes;
-  }
+  uint32_t member = flow->group[GR_FLOW_IN_BYTES].member;
+  if (member == GR_FLOW_NOBODY) member = flow->group[GR_FLOW_IN_TRANSACTIONS].member;
+  if (member != GR_FLOW_NOBODY) raise_to(least, &flow->peers[member], flow->group);
   if (flow->options.max_quota == 0) return;
-  take_lower(transactions,
+  take_lower(&flow->group[GR_FLOW_IN_TRANSACTIONS],
              (struct gr_flow_bound){gr_flow_speed(flow->options.max_quota, period), false,
                                     GR_FLOW_LIMIT_MAX_QUOTA, GR_FLOW_NOBODY});
 }
+
+static void decide_for_group(struct gr_flow *flow) {
+  uint64_t values[GR_MEMBERS_MAX];
+  uint32_t count = awaited(flow);
+  for (uint32_t i = 0; i < flow->count; i++)
+    values[i] = GR_FLOW_LEVEL_MAX - level_of(&flow->peers[i]);
+  uint32_t member = lowest_of(flow, values, count);
+  flow->level = member == GR_FLOW_NOBODY ? 0 : level_of(&flow->peers[member]);
+  for (int u = 0; u < GR_FLOW_UNITS; u++) {
+    for (uint32_t i = 0; i < flow->count; i++) values[i] = flow->peers[i].bounds[u].speed;
+    member = lowest_of(flow, values, count);
+    flow->group[u] =
+        member == GR_FLOW_NOBODY ? nothing_limits : flow->peers[member].bounds[u];
+  }
+  apply_quotas(flow);
+}
+
+/* ---- this member ---- */
 
 static uint64_t own_share(struct gr_flow *flow, uint64_t quota, int unit) {
   uint64_t others[GR_MEMBERS_MAX];
@@ -166,21 +197,11 @@ static void set_own(struct gr_flow *flow, int unit) {
 }
 
 void gr_flow_decide(struct gr_flow *flow) {
-  struct gr_flow_bound bounds[GR_MEMBERS_MAX][GR_FLOW_UNITS];
-  flow->level = 0;
   for (uint32_t i = 0; i < flow->count; i++) {
     flow->peers[i].standing = standing_of(flow, &flow->peers[i]);
-    judge(flow, i, bounds[i]);
+    judge(flow, i);
   }
   gr_flow_laggards(flow);
-  for (uint32_t i = 0; i < flow->count; i++) {
-    const struct gr_flow_peer *peer = &flow->peers[i];
-    uint64_t level = gr_flow_level(peer->use_permille);
-    bool recovering = (peer->flags & GR_FLOW_RECOVERING) != 0;
-    if (recovering && level == GR_FLOW_LEVEL_MAX) level--;
-    if (peer->standing == GR_FLOW_COUNTS && level > flow->level) flow->level = level;
-  }
-  for (int u = 0; u < GR_FLOW_UNITS; u++) flow->group[u] = by_policy(flow, bounds, u);
-  apply_quotas(flow, flow->group);
+  decide_for_group(flow);
   for (int u = 0; u < GR_FLOW_UNITS; u++) set_own(flow, u);
 }

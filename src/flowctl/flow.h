@@ -45,6 +45,7 @@ struct gr_flow_peer {
   gr_time interval;   /* between reports, smoothed */
   gr_time progressed; /* when it last got on, or had nothing to do */
   struct gr_flow_queue queues[GR_FLOW_QUEUES];
+  struct gr_flow_bound bounds[GR_FLOW_UNITS]; /* what it lets the group do */
   struct gr_flow_meter wrote[GR_FLOW_UNITS];
   uint64_t writes[GR_FLOW_UNITS]; /* thousandths a second, smoothed */
 
