@@ -12,12 +12,16 @@ static bool limits(const struct gr_flow_bucket *bucket) {
   return bucket->speed != 0 && bucket->speed != GR_FLOW_UNLIMITED;
 }
 
+static void lower(struct gr_flow_bucket *bucket, gr_time time) {
+  bool all = time > (bucket->debt >> FRACTION_BITS);
+  bucket->debt = all ? 0 : bucket->debt - (time << FRACTION_BITS);
+}
+
 static void pay(struct gr_flow_bucket *bucket, gr_time now) {
   gr_time passed = gr_flow_minus(now, bucket->paid);
   bucket->paid += passed;
   if (bucket->speed == 0) return; /* nothing goes on */
-  bool all = passed > (bucket->debt >> FRACTION_BITS);
-  bucket->debt = all ? 0 : bucket->debt - (passed << FRACTION_BITS);
+  lower(bucket, passed);
 }
 
 void gr_flow_bucket_set(struct gr_flow_bucket *bucket, uint64_t speed, gr_time now) {
@@ -37,6 +41,11 @@ gr_time gr_flow_bucket_due(struct gr_flow_bucket *bucket, gr_time allowance,
   uint64_t fraction = (UINT64_C(1) << FRACTION_BITS) - 1;
   gr_time owed = (bucket->debt >> FRACTION_BITS) + ((bucket->debt & fraction) != 0);
   return gr_flow_plus(now, gr_flow_minus(owed, allowance));
+}
+
+void gr_flow_bucket_forgive(struct gr_flow_bucket *bucket, gr_time time, gr_time now) {
+  pay(bucket, now);
+  lower(bucket, time);
 }
 
 void gr_flow_bucket_take(struct gr_flow_bucket *bucket, uint64_t cost, gr_time now) {

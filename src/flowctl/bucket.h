@@ -25,6 +25,9 @@ void gr_flow_bucket_set(struct gr_flow_bucket *bucket, uint64_t speed, gr_time n
  * never. */
 gr_time gr_flow_bucket_due(struct gr_flow_bucket *bucket, gr_time allowance, gr_time now);
 
+/* Up to so much of the debt. */
+void gr_flow_bucket_forgive(struct gr_flow_bucket *bucket, gr_time time, gr_time now);
+
 void gr_flow_bucket_take(struct gr_flow_bucket *bucket, uint64_t cost, gr_time now);
 
 #endif

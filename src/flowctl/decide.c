@@ -9,14 +9,16 @@
 #define EVEN_SHARE 64
 /* Reports that may fail to come. */
 #define UNHEARD_PERIODS 10
+/* A member's second report is expected so late, to be safe. */
+#define SECOND_REPORT_NS GR_FLOW_SECOND_NS
 
-static const struct gr_flow_bound nothing_limits = {GR_FLOW_UNLIMITED, false,
+static const struct gr_flow_bound nothing_limits = {GR_FLOW_UNLIMITED, false, 0,
                                                     GR_FLOW_LIMIT_NONE, GR_FLOW_NOBODY};
 
 gr_time gr_flow_feedback(const struct gr_flow *flow, const struct gr_flow_peer *peer) {
   gr_time silent = flow->now - peer->reported;
-  gr_time feedback = silent > peer->interval ? silent : peer->interval;
-  return feedback > 0 ? feedback : 1;
+  gr_time usual = peer->interval > 0 ? peer->interval : SECOND_REPORT_NS;
+  return silent > usual ? silent : usual;
 }
 
 /* ---- one member ---- */
@@ -81,6 +83,17 @@ static void raise_to(uint64_t least, const struct gr_flow_peer *peer,
   if (bounds[GR_FLOW_IN_BYTES].speed < bytes) bounds[GR_FLOW_IN_BYTES].speed = bytes;
 }
 
+static bool was_seen(const struct gr_flow_queue *queue) {
+  return queue->waiting > 0 || queue->done.total > 0;
+}
+
+/* A member that tells of other queues, and never of this one, does not measure it. */
+static bool measures(const struct gr_flow_peer *peer, int kind) {
+  bool others = false;
+  for (int k = 0; k < GR_FLOW_QUEUES; k++) others = others || was_seen(&peer->queues[k]);
+  return was_seen(&peer->queues[kind]) || !others;
+}
+
 /* What this member lets the whole group do. */
 static void judge(struct gr_flow *flow, uint32_t index) {
   struct gr_flow_peer *peer = &flow->peers[index];
@@ -89,12 +102,14 @@ static void judge(struct gr_flow *flow, uint32_t index) {
   for (int u = 0; u < GR_FLOW_UNITS; u++) peer->bounds[u] = nothing_limits;
   for (int k = 0; k < GR_FLOW_QUEUES; k++) {
     struct gr_flow_queue *queue = &peer->queues[k];
+    if (!measures(peer, k)) continue;
     struct gr_flow_law law = law_for(flow, peer, k);
     uint64_t speed = gr_flow_queue_judge(queue, &law, flow->now);
     enum gr_flow_limit limit = limit_of(queue, k);
     bool open = queue->quota == GR_FLOW_UNLIMITED;
     int unit = k == GR_FLOW_BYTES ? GR_FLOW_IN_BYTES : GR_FLOW_IN_TRANSACTIONS;
-    take_lower(&peer->bounds[unit], (struct gr_flow_bound){speed, open, limit, index});
+    take_lower(&peer->bounds[unit],
+               (struct gr_flow_bound){speed, open, queue->burst, limit, index});
     if (queue->use_permille <= peer->use_permille) continue;
     peer->use_permille = queue->use_permille;
     peer->limit = limit;
@@ -149,7 +164,7 @@ static void apply_quotas(struct gr_flow *flow) {
   if (flow->options.max_quota == 0) return;
   take_lower(&flow->group[GR_FLOW_IN_TRANSACTIONS],
              (struct gr_flow_bound){gr_flow_speed(flow->options.max_quota, period), false,
-                                    GR_FLOW_LIMIT_MAX_QUOTA, GR_FLOW_NOBODY});
+                                    0, GR_FLOW_LIMIT_MAX_QUOTA, GR_FLOW_NOBODY});
 }
 
 static void decide_for_group(struct gr_flow *flow) {
@@ -187,13 +202,18 @@ static uint64_t own_share(struct gr_flow *flow, uint64_t quota, int unit) {
 
 static void set_own(struct gr_flow *flow, int unit) {
   const struct gr_flow_bound *bound = &flow->group[unit];
+  struct gr_flow_bucket *own = &flow->own[unit];
   uint64_t share = own_share(flow, bound->speed, unit);
   if (flow->options.mode == GR_FLOW_DISABLED) share = GR_FLOW_UNLIMITED;
-  gr_flow_bucket_set(&flow->own[unit], share, flow->now);
-  flow->allowance[unit] = flow->options.period_ns / EVEN_SHARE;
-  if (!bound->open || bound->member == GR_FLOW_NOBODY) return;
-  gr_time half = gr_flow_feedback(flow, &flow->peers[bound->member]) / 2;
-  if (half > flow->allowance[unit]) flow->allowance[unit] = half;
+  gr_time allowance = flow->options.period_ns / EVEN_SHARE;
+  gr_time burst = bound->open ? gr_flow_duration(bound->burst, bound->speed) : 0;
+  if (burst > allowance) allowance = burst;
+  /* A burst that was let through shows in the queues, and is not to be paid for twice. */
+  if (flow->open[unit] && !bound->open)
+    gr_flow_bucket_forgive(own, flow->allowance[unit], flow->now);
+  gr_flow_bucket_set(own, share, flow->now);
+  flow->allowance[unit] = allowance;
+  flow->open[unit] = bound->open;
 }
 
 void gr_flow_decide(struct gr_flow *flow) {

@@ -111,8 +111,7 @@ static struct told told_by(const gr_flow_statistics *s) {
                        {s->local, s->local_bytes}};
 }
 
-static void begin(struct gr_flow_peer *peer, const struct told *told, gr_time period,
-                  gr_time now) {
+static void begin(struct gr_flow_peer *peer, const struct told *told, gr_time now) {
   for (int i = 0; i < GR_FLOW_QUEUES; i++)
     gr_flow_queue_begin(&peer->queues[i], told->waiting[i], told->done[i], now);
   for (int i = 0; i < GR_FLOW_UNITS; i++) {
@@ -120,8 +119,8 @@ static void begin(struct gr_flow_peer *peer, const struct told *told, gr_time pe
     peer->writes[i] = 0;
   }
   peer->heard = true;
+  peer->interval = 0;
   peer->reported = peer->progressed = now;
-  peer->interval = period / 10;
 }
 
 static bool fell(const struct gr_flow_peer *peer, const struct told *told) {
@@ -144,7 +143,8 @@ static bool got_on(const struct gr_flow_peer *peer, const struct told *told) {
 static void take_report(struct gr_flow_peer *peer, const struct told *told,
                         gr_time period, gr_time now) {
   gr_time gap = now - peer->reported;
-  peer->interval = peer->interval - peer->interval / 4 + gap / 4;
+  peer->interval =
+      gap > peer->interval ? gap : peer->interval - peer->interval / 4 + gap / 4;
   peer->reported = now;
   if (got_on(peer, told)) peer->progressed = now;
   for (int i = 0; i < GR_FLOW_QUEUES; i++)
@@ -167,7 +167,7 @@ int gr_flow_report(gr_flow *flow, gr_member_id member,
   memcpy(&known, statistics, size);
   const struct told told = told_by(&known);
   if (!peer->heard || fell(peer, &told))
-    begin(peer, &told, flow->options.period_ns, flow->now);
+    begin(peer, &told, flow->now);
   else
     take_report(peer, &told, flow->options.period_ns, flow->now);
   gr_flow_decide(flow);

@@ -30,7 +30,8 @@ enum gr_flow_unit { GR_FLOW_IN_TRANSACTIONS, GR_FLOW_IN_BYTES, GR_FLOW_UNITS };
 /* What limits, and whom. */
 struct gr_flow_bound {
   uint64_t speed; /* thousandths a second; GR_FLOW_UNLIMITED: nothing limits */
-  bool open;      /* no quota: just no more than there is room for until news come */
+  bool open;      /* no quota: just no more than there is room for until news come, */
+  uint64_t burst; /* and so much of that at once */
   enum gr_flow_limit limit;
   uint32_t member; /* its index; GR_FLOW_NOBODY */
 };
@@ -42,7 +43,7 @@ struct gr_flow_peer {
 
   bool heard;
   gr_time reported;   /* when last */
-  gr_time interval;   /* between reports, smoothed */
+  gr_time interval;   /* between reports, the longest of late; 0: not known */
   gr_time progressed; /* when it last got on, or had nothing to do */
   struct gr_flow_queue queues[GR_FLOW_QUEUES];
   struct gr_flow_bound bounds[GR_FLOW_UNITS]; /* what it lets the group do */
@@ -72,6 +73,7 @@ struct gr_flow {
   struct gr_flow_bound group[GR_FLOW_UNITS];
   struct gr_flow_bucket own[GR_FLOW_UNITS];
   gr_time allowance[GR_FLOW_UNITS];
+  bool open[GR_FLOW_UNITS]; /* the group's quota was, with that allowance */
 
   uint64_t admitted;
   uint64_t waited;

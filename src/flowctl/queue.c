@@ -44,6 +44,7 @@ void gr_flow_queue_begin(struct gr_flow_queue *queue, uint64_t waiting, uint64_t
                          gr_time now) {
   *queue = (struct gr_flow_queue){.waiting = waiting,
                                   .quota = GR_FLOW_UNLIMITED,
+                                  .limit = GR_FLOW_UNLIMITED,
                                   .idle = waiting == 0};
   gr_flow_meter_begin(&queue->done, done, now);
 }
@@ -59,14 +60,23 @@ static void learn(struct gr_flow_queue *queue, uint64_t sample) {
     queue->speed = queue->speed - queue->speed / 4 + sample / 4;
 }
 
+/* There is hardly ever nothing on its way to a member that waits for more. So few as
+ * would be worked off until the next report, and as nobody is held up for: it may be idle
+ * in between. */
+static bool may_idle(const struct gr_flow_queue *queue, uint64_t worked_off) {
+  uint64_t few = gr_flow_scale(queue->limit, LEVEL_1, 1000);
+  return queue->waiting == 0 || (queue->waiting < worked_off && queue->waiting < few);
+}
+
 void gr_flow_queue_report(struct gr_flow_queue *queue, uint64_t waiting, uint64_t done,
                           gr_time period, gr_time now) {
   uint64_t sample;
   queue->waiting = waiting;
-  queue->idle = queue->idle || waiting == 0;
+  bool idle = may_idle(queue, done - queue->done.total);
+  queue->idle = queue->idle || idle;
   if (!gr_flow_meter_count(&queue->done, done, period, now, &sample)) return;
   learn(queue, sample);
-  queue->idle = waiting == 0;
+  queue->idle = idle;
 }
 
 /* Before the first window has closed: what is seen of it so far. */
@@ -108,12 +118,14 @@ static uint64_t on_the_line(uint64_t waiting, uint64_t limit, uint64_t speed,
   return gr_flow_minus(speed, gr_flow_speed(waiting - aim, slope));
 }
 
-/* As long as nothing shows, no more than there is room for, and is worked off meanwhile.
- */
-static uint64_t open_quota(uint64_t waiting, uint64_t limit, uint64_t speed,
+/* As long as nothing shows, no more than there is room for, and is worked off meanwhile;
+ * before it is known how long that takes, to the aim only. */
+static uint64_t open_quota(struct gr_flow_queue *queue, uint64_t limit, uint64_t speed,
                            const struct gr_flow_law *law) {
-  uint64_t room = gr_flow_minus(gr_flow_scale(limit, ZERO_LINE, 1000), waiting);
-  return gr_flow_plus(speed, gr_flow_speed(room, 2 * law->feedback));
+  uint64_t permille = speed > 0 ? ZERO_LINE : aim_permille(law);
+  uint64_t room = gr_flow_minus(gr_flow_scale(limit, permille, 1000), queue->waiting);
+  queue->burst = room / 2;
+  return gr_flow_plus(speed, gr_flow_speed(room - room / 2, law->feedback));
 }
 
 void gr_flow_queue_release(struct gr_flow_queue *queue, uint64_t release) {
@@ -125,12 +137,12 @@ void gr_flow_queue_release(struct gr_flow_queue *queue, uint64_t release) {
 uint64_t gr_flow_queue_judge(struct gr_flow_queue *queue, const struct gr_flow_law *law,
                              gr_time now) {
   uint64_t speed = speed_now(queue, now);
-  uint64_t limit = limit_of(queue, law, speed);
+  uint64_t limit = queue->limit = limit_of(queue, law, speed);
   queue->use_permille = 0;
   if (limit == GR_FLOW_UNLIMITED) return queue->quota = GR_FLOW_UNLIMITED;
   queue->use_permille = gr_flow_scale(queue->waiting, 1000, limit);
   uint64_t level = gr_flow_level(queue->use_permille);
-  uint64_t open = open_quota(queue->waiting, limit, speed, law);
+  uint64_t open = open_quota(queue, limit, speed, law);
   uint64_t least = law->never_pauses ? gr_flow_scale(speed, 100 - law->hold, 100) : 0;
   if (law->never_pauses && speed == 0) return queue->quota = GR_FLOW_UNLIMITED;
   if (level == GR_FLOW_LEVEL_MAX) {
@@ -138,7 +150,9 @@ uint64_t gr_flow_queue_judge(struct gr_flow_queue *queue, const struct gr_flow_l
   } else if (level > 0) {
     queue->quota = speed > 0 ? on_the_line(queue->waiting, limit, speed, law) : open;
     if (queue->quota < least) queue->quota = least;
-  } else if (queue->quota >= open) {
+  } else {
+    if (queue->quota < speed) queue->quota = speed;
+    if (speed > 0 && queue->quota < open) return queue->quota;
     queue->quota = GR_FLOW_UNLIMITED; /* released */
     return open;
   }

@@ -18,8 +18,8 @@
  *         0   aim     90 % of the limit
  *
  * The line would meet zero at 95 % of the limit; from 90 % on writes pause. Up to 10 %
- * (level 0) there is no quota; one that was there is released, by release_percent a
- * period.
+ * (level 0) there is no quota; one that was there is released: from the speed on, by
+ * release_percent a period.
  */
 #ifndef GR_FLOWCTL_QUEUE_H
 #define GR_FLOWCTL_QUEUE_H
@@ -40,9 +40,11 @@ struct gr_flow_queue {
   uint64_t waiting;
   uint64_t speed; /* thousandths a second, while there is something to do; 0: not known */
   uint64_t quota; /* thousandths a second, by the law; GR_FLOW_UNLIMITED: none */
-  bool idle;      /* was seen empty in this window */
+  bool idle;      /* may have been, for some of this window */
 
   /* As judged last. */
+  uint64_t limit;
+  uint64_t burst;        /* may be admitted at once, if there is no quota */
   uint64_t use_permille; /* of its limit */
   bool by_time;          /* its limit is the time that it takes */
 };
