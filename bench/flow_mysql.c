@@ -28,7 +28,8 @@ struct sender {
   bool recovering;
   gr_time came;
   gr_flow_statistics last;
-  uint64_t certified, applied, local; /* in its last period */
+  uint64_t certified, local; /* in its last period, */
+  uint64_t applied;          /* of those of others */
 };
 
 struct mysql {
@@ -70,8 +71,8 @@ static void report(void *state, gr_member_id from, const gr_flow_statistics *sta
     if (sender->known && now - sender->came < mysql->options.period_ns * 19 / 20) return;
     if (sender->known) {
       sender->certified = statistics->certified - sender->last.certified;
-      sender->applied = statistics->applied - sender->last.applied;
       sender->local = statistics->local - sender->last.local;
+      sender->applied = statistics->applied - sender->last.applied - sender->local;
     }
     sender->known = true;
     sender->came = now;

@@ -36,9 +36,9 @@ bool flow_plot(const char *path, const struct flow_curve *curves, size_t count,
   if (!gnuplot) return false;
   fprintf(gnuplot,
           "set terminal pngcairo size %zu,640 font 'sans,10'\nset output '%s'\n"
-          "set multiplot layout %d,%zu\nset key top right\nset grid lc rgb '#eeeeee'\n"
+          "set multiplot layout %d,%zu\nset key below\nset grid lc rgb '#eeeeee'\n"
           "set xlabel 'period'\n",
-          count * 520, path, ROWS, count);
+          count * 440, path, ROWS, count);
   for (int row = 0; row < ROWS; row++)
     for (size_t i = 0; i < count; i++) panel(gnuplot, &curves[i], row, periods);
   fputs("unset multiplot\n", gnuplot);

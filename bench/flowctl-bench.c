@@ -105,6 +105,10 @@ static struct settings parse(int argc, char **argv) {
   };
   arguments_parse("flowctl-bench", "Flow control in simulated closed loops.", arguments,
                   sizeof(arguments) / sizeof(arguments[0]), argc, argv);
+  if (s.only && s.plot) {
+    fputs("flowctl-bench: --plot draws some of all scenarios\n", stderr);
+    exit(2);
+  }
   return s;
 }
 
@@ -117,15 +121,17 @@ static void worsen(struct figures *worst, const struct flow_scenario *scenario,
 
 static bool draw(const char *path, const struct flow_series *ours,
                  const struct flow_series *mysql, uint32_t periods) {
-  struct flow_curve curves[2];
-  size_t count = 0;
-  for (size_t i = 0; i < flow_scenario_count; i++) {
-    const struct flow_scenario *s = &flow_scenarios[i];
-    if (strcmp(s->name, "16-8") != 0 && strcmp(s->name, "100k-40k") != 0) continue;
-    curves[count++] = (struct flow_curve){s->title, s->members[s->slowest].applies_per_s,
-                                          &ours[i], &mysql[i]};
-  }
-  return flow_plot(path, curves, count, periods);
+  static const char *const drawn[] = {"16-8", "100k-40k", "pause-10s"};
+  enum { COLUMNS = sizeof(drawn) / sizeof(drawn[0]) };
+  struct flow_curve curves[COLUMNS];
+  for (size_t k = 0; k < COLUMNS; k++)
+    for (size_t i = 0; i < flow_scenario_count; i++) {
+      const struct flow_scenario *s = &flow_scenarios[i];
+      if (strcmp(s->name, drawn[k]) == 0)
+        curves[k] = (struct flow_curve){s->title, s->members[s->slowest].applies_per_s,
+                                        &ours[i], &mysql[i]};
+    }
+  return flow_plot(path, curves, COLUMNS, periods);
 }
 
 int main(int argc, char **argv) {
