@@ -39,7 +39,7 @@ bool flow_plot(const char *path, const struct flow_curve *curves, size_t count,
           "set multiplot layout %d,%zu\nset key below\nset grid lc rgb '#eeeeee'\n"
           "set xlabel 'period'\n",
           count * 440, path, ROWS, count);
-  for (int row = 0; row < ROWS; row++)
+  for (enum row row = ADMITTED; row < ROWS; row++)
     for (size_t i = 0; i < count; i++) panel(gnuplot, &curves[i], row, periods);
   fputs("unset multiplot\n", gnuplot);
   return pclose(gnuplot) == 0;

@@ -45,8 +45,7 @@ static enum gr_flow_standing standing_of(const struct gr_flow *flow,
 }
 
 static struct gr_flow_law law_for(const struct gr_flow *flow,
-                                  const struct gr_flow_peer *peer,
-                                  enum gr_flow_queue_kind kind) {
+                                  const struct gr_flow_peer *peer, int kind) {
   const gr_flow_options *o = &flow->options;
   const uint64_t limits[GR_FLOW_QUEUES] = {o->certifier_threshold, o->applier_threshold,
                                            o->bytes_threshold};
@@ -60,8 +59,7 @@ static struct gr_flow_law law_for(const struct gr_flow *flow,
                               .never_pauses = (peer->flags & GR_FLOW_RECOVERING) != 0};
 }
 
-static enum gr_flow_limit limit_of(const struct gr_flow_queue *queue,
-                                   enum gr_flow_queue_kind kind) {
+static enum gr_flow_limit limit_of(const struct gr_flow_queue *queue, int kind) {
   static const enum gr_flow_limit limits[GR_FLOW_QUEUES] = {GR_FLOW_LIMIT_CERTIFIER,
                                                             GR_FLOW_LIMIT_APPLIER,
                                                             GR_FLOW_LIMIT_BYTES};
