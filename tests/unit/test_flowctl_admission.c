@@ -193,6 +193,22 @@ Test(flowctl_admission, a_burst_does_not_fill_a_queue_before_news_come) {
   flow_rig_end(&rig);
 }
 
+Test(flowctl_admission, that_holds_when_news_come_more_rarely) {
+  struct flow_rig rig;
+  gr_flow_options options = limit_1000();
+  flow_rig_begin(&rig, 3, &options);
+  flow_rig_run(&rig, 10, slow_third, nobody_lags);
+  flow_rig_pass(&rig, FLOW_S);
+  for (gr_member_id id = 1; id <= 3; id++) flow_rig_tell(&rig, id, 100, 0);
+  uint64_t admitted = 0;
+  for (int ms = 0; ms < 1000; ms++) {
+    flow_rig_pass(&rig, FLOW_MS);
+    while (flow_rig_ask(&rig) == GR_FLOW_ADMITTED) admitted++;
+  }
+  cr_assert(admitted >= 900 && admitted <= 100 + 950, "%lu", admitted);
+  flow_rig_end(&rig);
+}
+
 Test(flowctl_admission, bytes_are_a_quota_of_their_own) {
   struct flow_rig rig;
   gr_flow_options options = {.bytes_threshold = 100000}; /* 1000 of the rig's */

@@ -129,6 +129,7 @@ Test(flowctl_group, only_those_named_are_awaited) {
   const uint64_t speeds[] = {300, 200, 100}, queues[] = {271, 271, 950};
   gr_flow_options options = limit_1000();
   options.policy = GR_FLOW_NAMED;
+  options.removal_timeout_ns = FLOW_S;
   flow_rig_begin(&rig, 3, &options);
   flow_rig_run(&rig, 5, speeds, queues);
   cr_assert_eq(flow_rig_status(&rig).group_quota, GR_FLOW_NONE, "nobody is named");
@@ -140,7 +141,8 @@ Test(flowctl_group, only_those_named_are_awaited) {
   cr_assert_eq(flow_rig_status(&rig).level, 2);
   cr_assert_eq(flow_rig_member(&rig, 3).standing, GR_FLOW_UNAWAITED);
   flow_rig_run(&rig, 60, speeds, queues);
-  cr_assert_eq(flow_rig_member(&rig, 3).standing, GR_FLOW_UNAWAITED, "is no laggard");
+  cr_assert_eq(flow_rig_member(&rig, 3).standing, GR_FLOW_UNAWAITED);
+  cr_assert(!flow_rig_member(&rig, 3).remove, "is no laggard");
   flow_rig_end(&rig);
 }
 
@@ -277,6 +279,32 @@ Test(flowctl_group, a_laggard_is_left_out_until_half_of_its_queue_is_gone) {
   flow_rig_run(&rig, 1, moving, (uint64_t[]){0, 0, 500});
   cr_assert_eq(flow_rig_member(&rig, 3).standing, GR_FLOW_COUNTS);
   cr_assert_eq(flow_rig_status(&rig).remove, 0);
+  flow_rig_end(&rig);
+}
+
+Test(flowctl_group, who_has_lagged_for_longest_goes_first) {
+  struct flow_rig rig;
+  const uint64_t speeds[] = {100, 100, 100, 100, 100};
+  gr_flow_options options = limit_1000();
+  options.laggard_timeout_ns = 10 * FLOW_S;
+  options.removal_timeout_ns = 10 * FLOW_S;
+  flow_rig_begin(&rig, 5, &options);
+  flow_rig_run(&rig, 2, speeds, (uint64_t[]){0, 950, 0, 0, 0});
+  flow_rig_run(&rig, 30, speeds, (uint64_t[]){0, 950, 950, 0, 0});
+  cr_assert(flow_rig_member(&rig, 2).remove);
+  cr_assert(flow_rig_member(&rig, 3).remove);
+  cr_assert_eq(flow_rig_status(&rig).remove, 2);
+  flow_rig_end(&rig);
+
+  options.period_ns = 20 * FLOW_S; /* nothing is decided for a while */
+  flow_rig_begin(&rig, 3, &options);
+  flow_rig_tell(&rig, 2, 1, 950);
+  flow_rig_pass(&rig, FLOW_S);
+  flow_rig_tell(&rig, 3, 1, 950);
+  flow_rig_pass(&rig, 15 * FLOW_S);
+  flow_rig_tell(&rig, 1, 1, 0);
+  cr_assert_eq(flow_rig_member(&rig, 2).standing, GR_FLOW_LEFT_OUT);
+  cr_assert_eq(flow_rig_member(&rig, 3).standing, GR_FLOW_COUNTS);
   flow_rig_end(&rig);
 }
 

@@ -124,6 +124,7 @@ Test(flowctl_bucket, what_is_owed_is_owed_on_at_the_new_speed) {
   cr_assert_eq(gr_flow_bucket_due(&bucket, 0, 100 * SECOND), 100750 * MS);
   gr_flow_bucket_forgive(&bucket, UINT64_MAX, 100 * SECOND);
   cr_assert_eq(gr_flow_bucket_due(&bucket, 0, 100 * SECOND), 100 * SECOND);
+  gr_flow_bucket_take(&bucket, 1000, 100 * SECOND);
   gr_flow_bucket_set(&bucket, GR_FLOW_UNLIMITED, 100 * SECOND);
   cr_assert_eq(gr_flow_bucket_due(&bucket, 0, 100 * SECOND), 100 * SECOND);
   gr_flow_bucket_take(&bucket, UINT64_MAX, 100 * SECOND);

@@ -129,13 +129,15 @@ Test(flowctl_queue, who_holds_back_more_aims_lower_but_never_at_nothing) {
 /* What is admitted until news come fits into the limit. */
 Test(flowctl_queue, an_open_quota_is_what_there_is_room_for) {
   for (uint64_t waiting = 0; waiting < 100; waiting += 33) {
-    struct gr_flow_queue queue = {
-        .waiting = waiting, .speed = 100 * PER_S, .quota = GR_FLOW_UNLIMITED};
+    struct gr_flow_queue queue = {.waiting = waiting,
+                                  .speed = 100 * PER_S,
+                                  .quota = GR_FLOW_UNLIMITED};
     uint64_t open = gr_flow_queue_judge(&queue, &law, SECOND);
     uint64_t more = gr_flow_count(open - queue.speed, law.feedback) + queue.burst;
     cr_assert(waiting + more <= 950 && waiting + more >= 940);
-    queue = (struct gr_flow_queue){
-        .waiting = waiting, .quota = GR_FLOW_UNLIMITED, .done.window_since = SECOND};
+    queue = (struct gr_flow_queue){.waiting = waiting,
+                                   .quota = GR_FLOW_UNLIMITED,
+                                   .done.window_since = SECOND};
     open = gr_flow_queue_judge(&queue, &law, SECOND);
     more = gr_flow_count(open, law.feedback) + queue.burst;
     cr_assert(waiting + more <= 271 && waiting + more >= 261, "of unknown speed");
