@@ -3,6 +3,7 @@
  * gr/flowctl.h, the group's side: who counts under which policy, floors and ceilings, who
  * writes how much, who is stuck, and laggards.
  */
+#include "base/random.h"
 #include "flow_rig.h"
 
 #include <criterion/criterion.h>
@@ -334,4 +335,47 @@ Test(flowctl_group, the_group_does_not_leave_out_its_majority) {
   cr_assert_eq(flow_rig_status(&rig).counted, 2);
   cr_assert_eq(flow_rig_status(&rig).level, 5, "the other one is waited for");
   flow_rig_end(&rig);
+}
+
+/* ---- anything at all ---- */
+
+static uint64_t any(struct gr_random *random) {
+  return gr_random_next(random) >> gr_random_below(random, 64);
+}
+
+static void tell_anything(struct flow_rig *rig, struct gr_random *random) {
+  gr_flow_statistics told = {sizeof(told), any(random), any(random),
+                             any(random),  any(random), any(random),
+                             any(random),  any(random), any(random)};
+  gr_member_id id = 1 + gr_random_below(random, rig->count);
+  cr_assert_eq(gr_flow_report(rig->flow, id, &told, rig->now), GR_OK);
+}
+
+/* Whatever members tell, what comes out stays within its bounds. */
+Test(flowctl_group, survives_whatever_is_told) {
+  struct gr_random random = {1};
+  for (int round = 0; round < 200; round++) {
+    struct flow_rig rig;
+    gr_flow_options options = {.policy = (enum gr_flow_policy)(round % 2),
+                               .period_ns = (1 + any(&random) % 5999) * 10 * FLOW_MS,
+                               .applier_threshold = 1 + any(&random) % INT32_MAX,
+                               .bytes_threshold = 1 + any(&random) % (1u << 30),
+                               .lag_threshold_ns = 10 * FLOW_MS + any(&random) % FLOW_S,
+                               .min_quota = any(&random) % 1000};
+    flow_rig_begin(&rig, 5, &options);
+    for (int i = 0; i < 500; i++) {
+      flow_rig_pass(&rig, any(&random) % FLOW_S);
+      tell_anything(&rig, &random);
+      gr_time until = 0;
+      uint64_t count = any(&random), bytes = any(&random);
+      enum gr_flow_verdict verdict =
+          gr_flow_admit(rig.flow, count, bytes, rig.now, rig.now, &until);
+      cr_assert_neq(verdict, GR_FLOW_REFUSED, "nobody has waited");
+      cr_assert(verdict == GR_FLOW_ADMITTED || until > rig.now);
+      cr_assert_leq(flow_rig_status(&rig).level, 5);
+      cr_assert_leq(flow_rig_status(&rig).quota, flow_rig_status(&rig).group_quota);
+      cr_assert_leq(flow_rig_member(&rig, 3).level, 5);
+    }
+    flow_rig_end(&rig);
+  }
 }
