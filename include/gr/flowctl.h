@@ -127,20 +127,21 @@ typedef struct gr_flow_status {
   uint64_t group_quota; /* of all members together */
   uint64_t group_quota_bytes;
   enum gr_flow_limit limit; /* what binds transactions; if nothing does, bytes */
-  gr_member_id member; /* whose limit it is; 0: nobody's */
-  gr_member_id remove; /* is proposed for removal; 0: nobody */
-  uint64_t writers;    /* members that wrote lately */
-  uint64_t counted;    /* members that count */
-  uint64_t admitted;   /* total of transactions admitted; */
-  uint64_t waited;     /* of those that waited until they were admitted or refused, */
-  uint64_t waited_ns;  /* and for how long, all together; */
-  uint64_t passed;     /* of those admitted since they had waited too long; */
-  uint64_t refused;    /* and of those refused for that */
+  gr_member_id member;      /* whose limit it is; 0: nobody's */
+  gr_member_id remove;      /* is proposed for removal; 0: nobody */
+  uint64_t writers;         /* members that wrote lately */
+  uint64_t counted;         /* members that count */
+  uint64_t admitted;        /* total of transactions admitted; */
+  uint64_t waited;    /* of those that waited until they were admitted or refused, */
+  uint64_t waited_ns; /* and for how long, all together; */
+  uint64_t passed;    /* of those admitted since they had waited too long; */
+  uint64_t refused;   /* and of those refused for that */
 } gr_flow_status;
 
 enum gr_flow_standing {
   GR_FLOW_COUNTS = 0,
-  GR_FLOW_UNHEARD = 1,   /* has not reported for ten periods, or at all */
+  GR_FLOW_UNHEARD = 1,   /* has not reported at all, or for ten periods, and ten
+                            times as long as usual */
   GR_FLOW_UNAWAITED = 2, /* does not count, by policy */
   GR_FLOW_LEFT_OUT = 3   /* a laggard */
 };

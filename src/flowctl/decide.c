@@ -15,9 +15,13 @@
 static const struct gr_flow_bound nothing_limits = {GR_FLOW_UNLIMITED, false, 0,
                                                     GR_FLOW_LIMIT_NONE, GR_FLOW_NOBODY};
 
+static gr_time usual_interval(const struct gr_flow_peer *peer) {
+  return peer->interval > 0 ? peer->interval : SECOND_REPORT_NS;
+}
+
 gr_time gr_flow_feedback(const struct gr_flow *flow, const struct gr_flow_peer *peer) {
   gr_time silent = flow->now - peer->reported;
-  gr_time usual = peer->interval > 0 ? peer->interval : SECOND_REPORT_NS;
+  gr_time usual = usual_interval(peer);
   return silent > usual ? silent : usual;
 }
 
@@ -26,7 +30,8 @@ gr_time gr_flow_feedback(const struct gr_flow *flow, const struct gr_flow_peer *
 static enum gr_flow_standing standing_of(const struct gr_flow *flow,
                                          const struct gr_flow_peer *peer) {
   gr_time period = flow->options.period_ns;
-  gr_time usual = peer->interval > period ? peer->interval : period;
+  gr_time interval = usual_interval(peer);
+  gr_time usual = interval > period ? interval : period;
   if (!peer->heard || flow->now - peer->reported > UNHEARD_PERIODS * usual)
     return GR_FLOW_UNHEARD;
   bool recovering = (peer->flags & GR_FLOW_RECOVERING) != 0;

@@ -165,6 +165,21 @@ Test(flowctl_group, who_does_not_report_does_not_count) {
   flow_rig_end(&rig);
 }
 
+Test(flowctl_group, a_short_period_does_not_make_members_silent) {
+  struct flow_rig rig;
+  gr_flow_options options = limit_1000();
+  options.period_ns = 10 * FLOW_MS;
+  flow_rig_begin(&rig, 2, &options);
+  for (int i = 0; i < 3; i++) {
+    flow_rig_tell(&rig, 2, 100, 0);
+    flow_rig_pass(&rig, 999 * FLOW_MS);
+    cr_assert_eq(flow_rig_member(&rig, 2).standing, GR_FLOW_COUNTS);
+  }
+  flow_rig_pass(&rig, 10 * FLOW_S);
+  cr_assert_eq(flow_rig_member(&rig, 2).standing, GR_FLOW_UNHEARD);
+  flow_rig_end(&rig);
+}
+
 Test(flowctl_group, who_begins_anew_is_measured_anew) {
   struct flow_rig rig;
   gr_flow_options options = limit_1000();
