@@ -140,8 +140,8 @@ typedef struct gr_flow_status {
 
 enum gr_flow_standing {
   GR_FLOW_COUNTS = 0,
-  GR_FLOW_UNHEARD = 1,   /* has not reported at all, or for ten periods, and ten
-                            times as long as usual */
+  GR_FLOW_UNHEARD = 1,   /* has not reported at all, or for ten periods, ten
+                            seconds, and ten times as long as usual */
   GR_FLOW_UNAWAITED = 2, /* does not count, by policy */
   GR_FLOW_LEFT_OUT = 3   /* a laggard */
 };

@@ -7,22 +7,18 @@
 /* In a while of this share of a period as much may be admitted at once as in it in all.
  */
 #define EVEN_SHARE 64
+/* Who waits is woken by timers, and these are no finer than a millisecond. */
+#define EVEN_LEAST_NS (GR_FLOW_SECOND_NS / 500)
 /* Reports that may fail to come. */
 #define UNHEARD_PERIODS 10
-/* A member's second report is expected so late, to be safe. */
-#define SECOND_REPORT_NS GR_FLOW_SECOND_NS
 
 static const struct gr_flow_bound nothing_limits = {GR_FLOW_UNLIMITED, false, 0,
                                                     GR_FLOW_LIMIT_NONE, GR_FLOW_NOBODY};
 
-static gr_time usual_interval(const struct gr_flow_peer *peer) {
-  return peer->interval > 0 ? peer->interval : SECOND_REPORT_NS;
-}
-
 gr_time gr_flow_feedback(const struct gr_flow *flow, const struct gr_flow_peer *peer) {
   gr_time silent = flow->now - peer->reported;
-  gr_time usual = usual_interval(peer);
-  return silent > usual ? silent : usual;
+  gr_time feedback = silent > peer->interval ? silent : peer->interval;
+  return feedback > 0 ? feedback : 1;
 }
 
 /* ---- one member ---- */
@@ -30,8 +26,8 @@ gr_time gr_flow_feedback(const struct gr_flow *flow, const struct gr_flow_peer *
 static enum gr_flow_standing standing_of(const struct gr_flow *flow,
                                          const struct gr_flow_peer *peer) {
   gr_time period = flow->options.period_ns;
-  gr_time interval = usual_interval(peer);
-  gr_time usual = interval > period ? interval : period;
+  gr_time usual = period > GR_FLOW_SECOND_NS ? period : GR_FLOW_SECOND_NS;
+  if (peer->interval > usual) usual = peer->interval;
   if (!peer->heard || flow->now - peer->reported > UNHEARD_PERIODS * usual)
     return GR_FLOW_UNHEARD;
   bool recovering = (peer->flags & GR_FLOW_RECOVERING) != 0;
@@ -209,6 +205,7 @@ static void set_own(struct gr_flow *flow, int unit) {
   uint64_t share = own_share(flow, bound->speed, unit);
   if (flow->options.mode == GR_FLOW_DISABLED) share = GR_FLOW_UNLIMITED;
   gr_time allowance = flow->options.period_ns / EVEN_SHARE;
+  if (allowance < EVEN_LEAST_NS) allowance = EVEN_LEAST_NS;
   gr_time burst = bound->open ? gr_flow_duration(bound->burst, bound->speed) : 0;
   if (burst > allowance) allowance = burst;
   /* A burst that was let through shows in the queues, and is not to be paid for twice. */

@@ -119,7 +119,7 @@ static void begin(struct gr_flow_peer *peer, const struct told *told, gr_time no
     peer->writes[i] = 0;
   }
   peer->heard = true;
-  peer->interval = 0;
+  peer->interval = GR_FLOW_SECOND_NS; /* to be safe */
   peer->reported = peer->progressed = now;
 }
 
@@ -143,8 +143,9 @@ static bool got_on(const struct gr_flow_peer *peer, const struct told *told) {
 static void take_report(struct gr_flow_peer *peer, const struct told *told,
                         gr_time period, gr_time now) {
   gr_time gap = now - peer->reported;
-  peer->interval =
-      gap > peer->interval ? gap : peer->interval - peer->interval / 4 + gap / 4;
+  gr_time forgotten = gr_flow_scale(peer->interval, gap, 2 * GR_FLOW_SECOND_NS);
+  peer->interval = gr_flow_minus(peer->interval, forgotten);
+  if (gap > peer->interval) peer->interval = gap;
   peer->reported = now;
   if (got_on(peer, told)) peer->progressed = now;
   for (int i = 0; i < GR_FLOW_QUEUES; i++)

@@ -42,8 +42,9 @@ struct gr_flow_peer {
   uint64_t flags;
 
   bool heard;
-  gr_time reported;   /* when last */
-  gr_time interval;   /* between reports, the longest of late; 0: not known */
+  gr_time reported; /* when last */
+  gr_time
+      interval; /* between reports, the longest of late: half is forgotten in a second */
   gr_time progressed; /* when it last got on, or had nothing to do */
   struct gr_flow_queue queues[GR_FLOW_QUEUES];
   struct gr_flow_bound bounds[GR_FLOW_UNITS]; /* what it lets the group do */

@@ -161,6 +161,22 @@ Test(flowctl_admission, a_quota_is_spread_evenly) {
   flow_rig_end(&rig);
 }
 
+/* Who is woken each millisecond gets as much as who asks all the time. */
+Test(flowctl_admission, short_periods_do_not_ask_for_finer_timers) {
+  struct flow_rig rig;
+  gr_flow_options options = limit_1000();
+  options.period_ns = 10 * FLOW_MS;
+  flow_rig_begin(&rig, 3, &options);
+  flow_rig_run(&rig, 10, (uint64_t[]){1500, 1500, 1500}, third_lags);
+  uint64_t admitted = 0;
+  for (int ms = 0; ms < 200; ms++) {
+    flow_rig_pass(&rig, FLOW_MS);
+    while (flow_rig_ask(&rig) == GR_FLOW_ADMITTED) admitted++;
+  }
+  cr_assert(admitted >= 297 && admitted <= 306, "%lu", admitted);
+  flow_rig_end(&rig);
+}
+
 Test(flowctl_admission, without_a_quota_there_is_no_wait) {
   struct flow_rig rig;
   gr_flow_options options = limit_1000();
@@ -200,6 +216,8 @@ Test(flowctl_admission, that_holds_when_news_come_more_rarely) {
   flow_rig_run(&rig, 10, slow_third, nobody_lags);
   flow_rig_pass(&rig, FLOW_S);
   for (gr_member_id id = 1; id <= 3; id++) flow_rig_tell(&rig, id, 100, 0);
+  for (int i = 0; i < 20; i++) /* and many at once do not hide it */
+    for (gr_member_id id = 1; id <= 3; id++) flow_rig_tell(&rig, id, 0, 0);
   uint64_t admitted = 0;
   for (int ms = 0; ms < 1000; ms++) {
     flow_rig_pass(&rig, FLOW_MS);

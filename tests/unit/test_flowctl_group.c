@@ -172,6 +172,8 @@ Test(flowctl_group, a_short_period_does_not_make_members_silent) {
   flow_rig_begin(&rig, 2, &options);
   for (int i = 0; i < 3; i++) {
     flow_rig_tell(&rig, 2, 100, 0);
+    flow_rig_pass(&rig, FLOW_MS);
+    flow_rig_tell(&rig, 2, 1, 0);
     flow_rig_pass(&rig, 999 * FLOW_MS);
     cr_assert_eq(flow_rig_member(&rig, 2).standing, GR_FLOW_COUNTS);
   }
