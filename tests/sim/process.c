@@ -59,6 +59,7 @@ static bool host_send(void *context, gr_member_id to, const gr_slice *parts,
   struct sim_process *process = context;
   if (process->dying) return false;
   if (process->sim->config.durable) sim_told(process, parts);
+  if (process->sim->config.dynamic) sim_told_suspects(process, parts);
   uint32_t server = sim_servers_contact(process, to);
   if (server == SIM_SERVERS_MAX) return true; /* nobody is there */
   return sim_network_send(process->sim, process->index, server, parts, part_count);

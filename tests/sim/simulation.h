@@ -320,6 +320,8 @@ bool sim_restore_refused(struct sim_process *process);
 
 /* A frame leaves. */
 void sim_told(struct sim_process *process, const gr_slice *parts);
+/* A heartbeat tells whom its sender suspects. */
+void sim_told_suspects(struct sim_process *process, const gr_slice *parts);
 
 /* ---- crashes.c ---- */
 

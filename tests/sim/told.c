@@ -63,10 +63,12 @@ static void read_promise(struct sim_process *process, const uint8_t *body) {
     sim_oracle_reports(oracle, sim_process_member(process), ballot_at(body).view, end);
 }
 
-/* In its heartbeats it tells whom it suspects. */
-static void read_note(struct sim_process *process, const uint8_t *body, size_t size) {
+void sim_told_suspects(struct sim_process *process, const gr_slice *parts) {
+  const uint8_t *frame = parts[0].data;
+  const uint8_t *body = frame + FRAME_BODY_AT;
+  if (!sim_process_counts(process) || frame[FRAME_TYPE_AT] != HEARTBEAT) return;
   if ((body[0] & FOUNDING) != 0) return; /* its profile, for those who have not met it */
-  struct gr_reader reader = gr_reader_of(body, size);
+  struct gr_reader reader = gr_reader_of(body, parts[0].size - FRAME_BODY_AT);
   gr_read_bytes(&reader, HEARTBEAT_MEMBERS_AT);
   gr_read_bytes(&reader, HEARTBEAT_MEMBER_BYTES * (size_t)gr_read_u8(&reader));
   gr_read_u16(&reader);
@@ -91,7 +93,6 @@ void sim_told(struct sim_process *process, const gr_slice *parts) {
                     gr_load_u64(behind + 1));
     sim_oracle_told_settled(oracle, sim_process_member(process),
                             gr_load_u64(behind + 17));
-    read_note(process, body, parts[0].size - FRAME_BODY_AT);
     break;
   case ACCEPT:
     sim_oracle_told(oracle, sim_process_member(process), ballot_at(body),
