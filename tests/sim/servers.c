@@ -305,6 +305,13 @@ static void plan_rejoin(struct sim_process *process) {
                                     .generation = (uint16_t)process->generation});
 }
 
+/* Who was out already when the group went on by force may have more than went on. */
+static bool is_of_former_life(const struct sim_process *process) {
+  const struct sim_data *data = &process->data;
+  struct sim_data ordered = sim_oracle_data(&process->sim->oracle, data->seqno);
+  return data->seqno > 0 && ordered.hash != data->hash;
+}
+
 /* Its host's state is what the group refuses: so it goes. */
 static void check_refused(struct sim_process *process, int error) {
   struct simulation *sim = process->sim;
@@ -315,7 +322,7 @@ static void check_refused(struct sim_process *process, int error) {
       error == GR_ERR_NO_QUORUM || error == GR_ERR_REMOVED || error == GR_ERR_BEHIND ||
       error == GR_ERR_GROUP_IS_FULL ||
       (error == GR_ERR_NOT_AUTHORIZED && sim->config.membership.shy) ||
-      (error == GR_ERR_DIVERGED && server->diverged) ||
+      (error == GR_ERR_DIVERGED && (server->diverged || is_of_former_life(process))) ||
       error == process->expected_error || process->storage_failed || is_lost(process);
   if (!expected)
     sim_oracle_fail(&sim->oracle, "STATE", "server %u is kept out: %s",
