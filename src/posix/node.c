@@ -3,6 +3,7 @@
  * A node's life: what gr_node_start() checks and makes, what gr_node_stop() ends, and the
  * way in for messages.
  */
+#include "posix/memory.h"
 #include "posix/node.h"
 
 #include <errno.h>
@@ -367,7 +368,8 @@ static int make(struct gr_node *node, const struct start *start) {
   if (error == GR_OK) error = make_loop(node, start);
   if (error != GR_OK) return error;
   const gr_host host = gr_node_group_host(node);
-  error = gr_group_new(&node->group, &start->group, &host, NULL, node->now);
+  const gr_allocator memory = gr_memory_allocator();
+  error = gr_group_new(&node->group, &start->group, &host, &memory, node->now);
   if (error != GR_OK)
     return fail(start, error, "the group cannot be made: %s", gr_error_text(error));
   return make_thread(node, start);
