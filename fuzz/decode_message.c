@@ -2,8 +2,8 @@
  *
  * Every decoder of what members and joiners say to each other beside the order: frames,
  * the notes on heartbeats, and profiles. Whatever is well-formed is exactly what its
- * encoder makes. The header and the checksum are made here, so that the fuzzer gets
- * behind them; in some modes the header is the fuzzer's.
+ * encoder makes. The header, the checksum and the digest of a chunk are made here, so
+ * that the fuzzer gets behind them; in some modes they are the fuzzer's.
  *
  *   input: kind u8 | damage u16 | body ...
  *     kind 0         the frame is the body, as it is
@@ -12,6 +12,7 @@
  *     kind 10        a note, without a header
  *     kind 11        a profile, without a header
  */
+#include "base/xxh64.h"
 #include "fuzz.h"
 #include "membership/message.h"
 #include "membership_check.h"
@@ -29,6 +30,15 @@ enum kind {
   KIND_COUNT
 };
 
+/* Puts the digest of a chunk's bytes right. */
+static void digest_chunk(const struct gr_writer *writer) {
+  const size_t head = GR_MESSAGE_HEADER_BYTES + GR_CHUNK_HEAD_BYTES;
+  if (writer->used < head) return;
+  struct gr_writer digest =
+      gr_writer_of(writer->data + head - sizeof(uint64_t), sizeof(uint64_t));
+  gr_write_u64(&digest, gr_xxh64(writer->data + head, writer->used - head, 0));
+}
+
 /* The frame of a kind, in memory of exactly its size. */
 static uint8_t *make_frame(unsigned kind, struct fuzz_input body, size_t *size) {
   bool whole = kind == KIND_RAW || kind == KIND_CHECKSUM;
@@ -42,8 +52,8 @@ static uint8_t *make_frame(unsigned kind, struct fuzz_input body, size_t *size) 
     gr_message_begin(&writer, &header);
   }
   gr_write_bytes(&writer, body.at, body.left);
-  if (kind != KIND_RAW && writer.used >= sizeof(uint32_t))
-    gr_message_end(&writer, (gr_slice){NULL, 0});
+  if (kind == KIND_TYPES + (GR_MESSAGE_CHUNK - GR_MESSAGE_JOIN)) digest_chunk(&writer);
+  if (kind != KIND_RAW && writer.used >= sizeof(uint32_t)) gr_message_end(&writer);
   return frame;
 }
 

@@ -250,7 +250,7 @@ static void make_recoveries(const char *folder, uint8_t *bytes) {
   gr_pull_encode(&seed, &(struct gr_pull){1, 100, 900});
   save(folder, "decode_message", "pull", &seed);
   seed = message_seed(bytes, GR_MESSAGE_CHUNK);
-  gr_chunk_encode(&seed, &(struct gr_chunk){1, 100, true, {NULL, 0}});
+  gr_chunk_encode(&seed, &(struct gr_chunk){1, 100, 900, true, {"bytes", 5}});
   gr_write_bytes(&seed, "bytes", 5);
   save(folder, "decode_message", "chunk", &seed);
   seed = message_seed(bytes, GR_MESSAGE_END);

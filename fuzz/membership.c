@@ -130,6 +130,12 @@ static int host_snapshot_read(void *context, uint64_t snapshot, uint64_t offset,
   return 0;
 }
 
+static uint64_t host_snapshot_bytes(void *context, uint64_t snapshot) {
+  struct run *run = context;
+  FUZZ_CHECK(run->open > 0 && snapshot <= run->opened, "what is asked for is open");
+  return SNAPSHOT_BYTES;
+}
+
 static void host_snapshot_close(void *context, uint64_t snapshot) {
   struct run *run = context;
   FUZZ_CHECK(run->open > 0 && snapshot <= run->opened, "what is closed was opened");
@@ -173,6 +179,7 @@ static void start(struct run *run, uint8_t mode) {
                   .snapshot_open = host_snapshot_open,
                   .snapshot_read = host_snapshot_read,
                   .snapshot_close = host_snapshot_close,
+                  .snapshot_bytes = host_snapshot_bytes,
                   .restore_begin = host_restore_begin,
                   .restore_write = host_restore_write,
                   .restore_end = host_restore_end};
@@ -321,9 +328,11 @@ static void write_piece(struct run *run, struct fuzz_input *input,
   uint8_t choice = fuzz_u8(input);
   struct gr_chunk chunk = {.snapshot = near(input, joining->snapshot),
                            .offset = near(input, joining->received),
-                           .last = (choice & 1) != 0};
+                           .total = choice & 2 ? UINT64_MAX : SNAPSHOT_BYTES,
+                           .last = (choice & 1) != 0,
+                           .bytes = {bytes, choice * 5u}};
   gr_chunk_encode(writer, &chunk);
-  gr_write_bytes(writer, bytes, choice * 5u);
+  gr_write_bytes(writer, bytes, chunk.bytes.size);
 }
 
 static void write_body(struct run *run, struct fuzz_input *input,
@@ -357,7 +366,7 @@ static void write_body(struct run *run, struct fuzz_input *input,
     write_piece(run, input, writer);
     return;
   case GR_MESSAGE_END:
-    gr_end_encode(writer, &(struct gr_end){near(input, group->joining.snapshot > 0
+    gr_end_encode(writer, &(struct gr_end){near(input, group->joining.snapshot != 0
                                                            ? group->joining.snapshot
                                                            : group->snapshot_number),
                                            (fuzz_u8(input) & 1) != 0});
@@ -386,7 +395,7 @@ static void somebody_speaks(struct run *run, struct fuzz_input *input,
     write_body(run, input, &header, &writer);
   }
   FUZZ_CHECK(!writer.bad, "what is said fits");
-  gr_message_end(&writer, (gr_slice){NULL, 0});
+  gr_message_end(&writer);
   uint8_t *frame = fuzz_allocate(writer.used);
   memcpy(frame, bytes, writer.used);
   gr_group_receive(run->peers.group, header.sender, (gr_slice){frame, writer.used},

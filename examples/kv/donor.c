@@ -170,6 +170,15 @@ bool kv_donor_read(struct kv_donor *donor, uint32_t place, uint64_t offset, void
   return true;
 }
 
+uint64_t kv_donor_bytes(struct kv_donor *donor, uint32_t place) {
+  const struct donation *donation = &donor->donations[place];
+  pthread_mutex_lock(&donor->lock);
+  bool written = donation->phase == WRITTEN;
+  pthread_mutex_unlock(&donor->lock);
+  struct stat facts;
+  return written && fstat(donation->fd, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+}
+
 void kv_donor_close(struct kv_donor *donor, uint32_t place) {
   struct donation *donation = &donor->donations[place];
   pthread_mutex_lock(&donor->lock);

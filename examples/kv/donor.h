@@ -27,6 +27,9 @@ bool kv_donor_open(struct kv_donor *donor, uint32_t *place);
 bool kv_donor_read(struct kv_donor *donor, uint32_t place, uint64_t offset, void *buffer,
                    size_t *size, bool *end);
 
+/* On the node's thread. How many bytes it has; 0: not all of it is written yet. */
+uint64_t kv_donor_bytes(struct kv_donor *donor, uint32_t place);
+
 /* On the node's thread. */
 void kv_donor_close(struct kv_donor *donor, uint32_t place);
 

@@ -162,6 +162,11 @@ static void snapshot_close(void *context, uint64_t snapshot) {
   kv_donor_close(group->donor, (uint32_t)snapshot);
 }
 
+static uint64_t snapshot_bytes(void *context, uint64_t snapshot) {
+  struct kv_group *group = context;
+  return kv_donor_bytes(group->donor, (uint32_t)snapshot);
+}
+
 static int restore_begin(void *context, gr_seqno seqno) {
   struct kv_group *group = context;
   return kv_recovery_begin(group->recovery, seqno) ? 0 : -1;
@@ -256,6 +261,7 @@ static int start_node(struct kv_group *group, const struct kv_snapshot *state,
                        .snapshot_open = snapshot_open,
                        .snapshot_read = snapshot_read,
                        .snapshot_close = snapshot_close,
+                       .snapshot_bytes = snapshot_bytes,
                        .restore_begin = restore_begin,
                        .restore_write = restore_write,
                        .restore_end = restore_end};

@@ -72,6 +72,8 @@ void kv_write_recovery(const struct kv_group_facts *facts, struct kv_buffer *tex
   line(text, "recovery_stage:%s", stage_name(recovery->stage));
   line(text, "recovery_donor:%llu", (number)recovery->donor);
   line(text, "recovery_snapshot_bytes:%llu", (number)recovery->snapshot_bytes);
+  line(text, "recovery_snapshot_total:%llu", (number)recovery->snapshot_total);
+  line(text, "recovery_remaining_ms:%llu", (number)(recovery->remaining / 1000000));
   line(text, "recovery_bytes_per_s:%llu", (number)recovery->bytes_per_s);
   line(text, "recovery_slot:%llu", (number)recovery->slot);
   line(text, "recovery_target:%llu", (number)recovery->target);

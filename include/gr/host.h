@@ -232,6 +232,10 @@ typedef struct gr_host {
    * delivered next follows it; or not: it was broken off, and restore_begin() comes again.
    * Anything but 0 of the three halts the member with GR_ERR_HOST. */
   int (*restore_end)(void *context, bool complete);
+
+  /* At a donor: how many bytes the snapshot has in all, as far as the host can tell, 0 if it
+   * cannot: so that the joiner can tell how long it will take. May be NULL. */
+  uint64_t (*snapshot_bytes)(void *context, uint64_t snapshot);
 } gr_host;
 
 #ifdef __cplusplus

@@ -91,6 +91,8 @@ typedef struct gr_recovery {
   gr_slot target;          /* of what the group has */
   uint64_t attempts;       /* donors that were tried */
   uint64_t given;          /* snapshots that this member is giving to others now */
+  uint64_t snapshot_total; /* bytes of the present snapshot in all; 0: the donor cannot tell */
+  gr_time remaining;       /* until the snapshot is here, at bytes_per_s; 0: not known */
 } gr_recovery;
 
 /* Counters since creation, each with the name under which it is exported and a description.

@@ -113,7 +113,9 @@ typedef struct gr_options {
                                  most; default 64; 1 to 65,536 */
   uint64_t snapshot_chunk_bytes; /* how much of a snapshot travels at once; default 256 KiB;
                                     1 KiB to 4 MiB */
-  uint64_t snapshot_bytes_per_s; /* how fast a donor sends at most; default: no limit */
+  uint64_t snapshot_bytes_per_s; /* how fast a donor sends at most, so that the group has
+                                    time for its messages; default 128 MiB/s; UINT64_MAX: no
+                                    limit */
 } gr_options;
 
 #define GR_SEEDS_MAX 16

@@ -122,6 +122,7 @@ typedef struct gr_node_host {
   int (*restore_begin)(void *context, gr_seqno seqno);
   int (*restore_write)(void *context, uint64_t offset, gr_slice bytes);
   int (*restore_end)(void *context, bool complete);
+  uint64_t (*snapshot_bytes)(void *context, uint64_t snapshot); /* may be NULL */
 } gr_node_host;
 
 /* Figures of one link, for people and for monitoring. */

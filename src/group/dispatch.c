@@ -32,7 +32,9 @@ static void encode_position(gr_group *group, const struct gr_link *link,
 static void encode_nothing(gr_group *group, const struct gr_link *link,
                            struct gr_writer *writer) {
   const struct gr_donation *donation = gr_donation_to(group, link->id);
-  struct gr_chunk nothing = {.snapshot = donation->number, .offset = donation->offset};
+  struct gr_chunk nothing = {.snapshot = donation->number,
+                             .offset = donation->offset,
+                             .total = gr_donation_total(group, donation)};
   gr_chunk_encode(writer, &nothing);
 }
 
@@ -101,7 +103,7 @@ static bool next_chunk(gr_group *group, struct gr_link *link, gr_frame *frame,
   if (!donation || !gr_donation_chunk(group, donation, chunk)) return false;
   struct gr_writer writer = begin(group, link, GR_MESSAGE_CHUNK);
   gr_chunk_encode(&writer, chunk);
-  gr_message_end(&writer, chunk->bytes);
+  gr_message_end(&writer);
   *frame = (gr_frame){.parts = {{writer.data, writer.used}, chunk->bytes},
                       .part_count = chunk->bytes.size > 0 ? 2 : 1};
   return true;
@@ -119,7 +121,7 @@ static bool next_message(gr_group *group, struct gr_link *link, gr_frame *frame,
     }
     struct gr_writer writer = begin(group, link, (enum gr_message_type)type);
     encode(group, link, (enum gr_message_type)type, &writer);
-    gr_message_end(&writer, (gr_slice){0});
+    gr_message_end(&writer);
     *frame = (gr_frame){.parts = {{writer.data, writer.used}}, .part_count = 1};
     *done = GR_DUE(type);
     return true;

@@ -154,19 +154,16 @@ void gr_donation_tick(struct gr_group *group) {
 
 /* ---- sending ---- */
 
-/* So many bytes more may be sent by now. */
-static bool within_rate(const struct gr_group *group) {
-  uint64_t rate = group->options.snapshot_bytes_per_s;
-  if (rate == 0) return true;
-  uint64_t elapsed = (group->now - group->rate_since) / 1000; /* us */
-  return group->rate_sent / rate * 1000000 + group->rate_sent % rate * 1000000 / rate <=
-         elapsed;
+uint64_t gr_donation_total(const struct gr_group *group,
+                           const struct gr_donation *donation) {
+  if (!group->host.snapshot_bytes) return 0;
+  return group->host.snapshot_bytes(group->host.context, donation->snapshot);
 }
 
 bool gr_donation_chunk(struct gr_group *group, struct gr_donation *donation,
                        struct gr_chunk *chunk) {
   if (!donation->opened || donation->number == 0 || donation->offset >= donation->upto ||
-      !within_rate(group))
+      group->now < group->chunk_due)
     return false;
   size_t size = group->options.snapshot_chunk_bytes;
   bool end = false;
@@ -177,8 +174,11 @@ bool gr_donation_chunk(struct gr_group *group, struct gr_donation *donation,
     return false;
   }
   if (size == 0 && !end) return false; /* not ready */
-  *chunk =
-      (struct gr_chunk){donation->number, donation->offset, end, {donation->chunk, size}};
+  *chunk = (struct gr_chunk){.snapshot = donation->number,
+                             .offset = donation->offset,
+                             .total = gr_donation_total(group, donation),
+                             .last = end,
+                             .bytes = {donation->chunk, size}};
   return true;
 }
 
@@ -186,23 +186,23 @@ void gr_donation_sent(struct gr_group *group, struct gr_donation *donation,
                       const struct gr_chunk *chunk) {
   donation->offset += chunk->bytes.size;
   if (chunk->last) donation->upto = donation->offset; /* until it is asked for again */
-  if (group->rate_since == 0 || group->now - group->rate_since > UINT64_C(1000000000)) {
-    group->rate_since = group->now;
-    group->rate_sent = 0;
-  }
-  group->rate_sent += chunk->bytes.size;
+  /* Evenly: what could not be sent in time is not made up for by a burst. */
+  uint64_t rate = group->options.snapshot_bytes_per_s;
+  gr_time span = chunk->bytes.size * UINT64_C(1000000000) / rate;
+  gr_time late = group->now - group->chunk_due;
+  group->chunk_due = group->now + (span > late ? span - late : 0);
 }
 
-/* How often a snapshot is looked at that is not ready, or was sent as fast as it may be.
- */
+/* How often a snapshot is looked at that is not ready. */
 #define LOOK_NS UINT64_C(1000000)
 
 gr_time gr_donation_deadline(const struct gr_group *group) {
   for (uint32_t i = 0; i < GR_DONATIONS_MAX; i++) {
     const struct gr_donation *donation = &group->donations[i];
     if (donation->to == 0) continue;
-    if (!donation->opened || donation->offset < donation->upto)
-      return group->now + LOOK_NS;
+    if (!donation->opened) return group->now + LOOK_NS;
+    if (donation->number != 0 && donation->offset < donation->upto)
+      return group->now < group->chunk_due ? group->chunk_due : group->now + LOOK_NS;
   }
   return GR_TIME_NEVER;
 }

@@ -563,7 +563,9 @@ int gr_group_recovery(const gr_group *group, gr_recovery *recovery) {
                      .bytes_per_s = joining->per_second,
                      .slot = status.delivered,
                      .target = gr_members_target(group),
-                     .attempts = joining->attempts};
+                     .attempts = joining->attempts,
+                     .snapshot_total = joining->total,
+                     .remaining = gr_recovery_remaining(group)};
   if (joining->stage == GR_JOINING_ASKING)
     now.stage = GR_RECOVERY_ASKING;
   else if (joining->stage == GR_JOINING_RECOVERING)

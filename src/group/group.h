@@ -135,6 +135,7 @@ struct gr_joining {
   uint64_t snapshot; /* 0: none is being received */
   gr_seqno seqno;    /* behind which it lies */
   uint64_t received;
+  uint64_t total;               /* of it; 0: not known */
   bool ended;                   /* the last byte is here */
   uint64_t per_second, counted; /* bytes in the last second, in this one */
   gr_time second;
@@ -208,10 +209,9 @@ struct gr_group {
                                process of this member may have given others */
   struct gr_kept_digest digests[GR_DIGESTS_KEPT]; /* the latest in place 0 */
   struct gr_kept_digest failed; /* what the host could not apply; seqno 0: nothing */
-  gr_time rate_since; /* since when so many bytes of snapshots may have been sent: */
-  uint64_t rate_sent;
-  gr_counters counters; /* of messages; those of the order the engine counts */
-  uint8_t *header;      /* GR_FRAME_HEADER_MAX, for the message that is being made */
+  gr_time chunk_due;            /* no piece of a snapshot is sent before */
+  gr_counters counters;         /* of messages; those of the order the engine counts */
+  uint8_t *header; /* GR_FRAME_HEADER_MAX, for the message that is being made */
 };
 
 /* ---- links.c ---- */
@@ -300,6 +300,8 @@ int gr_recovery_received(struct gr_group *group, gr_member_id from,
 void gr_recovery_ended(struct gr_group *group, gr_member_id from,
                        const struct gr_end *end);
 void gr_recovery_stop(struct gr_group *group);
+/* How long the rest of the snapshot will take; 0: not known. */
+gr_time gr_recovery_remaining(const struct gr_group *group);
 void gr_recovery_fill_pull(const struct gr_group *group, struct gr_pull *pull);
 
 /* ---- donation.c ---- */
@@ -313,6 +315,9 @@ void gr_donation_ended(struct gr_group *group, gr_member_id from,
 void gr_donation_act(struct gr_group *group);
 void gr_donation_tick(struct gr_group *group);
 struct gr_donation *gr_donation_to(struct gr_group *group, gr_member_id to);
+/* How many bytes its snapshot has in all; 0: the host cannot tell. */
+uint64_t gr_donation_total(const struct gr_group *group,
+                           const struct gr_donation *donation);
 /* The next chunk for it; false if nothing may be sent now. */
 bool gr_donation_chunk(struct gr_group *group, struct gr_donation *donation,
                        struct gr_chunk *chunk);

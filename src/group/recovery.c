@@ -9,6 +9,8 @@
  */
 #include "group/group.h"
 
+#define SECOND UINT64_C(1000000000)
+
 /* Pieces of a snapshot that may be on their way. */
 #define WINDOW_CHUNKS 8
 
@@ -111,7 +113,7 @@ static void tell_alive(struct gr_group *group) {
 
 void gr_recovery_tick(struct gr_group *group) {
   struct gr_joining *joining = &group->joining;
-  if (group->now - joining->second >= UINT64_C(1000000000)) {
+  if (group->now - joining->second >= SECOND) {
     joining->per_second = joining->counted;
     joining->counted = 0;
     joining->second = group->now;
@@ -179,7 +181,7 @@ int gr_recovery_positioned(struct gr_group *group, gr_member_id from,
   joining->image_bytes = position->image.size;
   joining->snapshot = position->snapshot;
   joining->seqno = position->seqno;
-  joining->received = 0;
+  joining->received = joining->total = 0;
   joining->ended = false;
   pull(group);
   return guarded(group, group->host.restore_begin(group->host.context, position->seqno));
@@ -204,6 +206,7 @@ int gr_recovery_received(struct gr_group *group, gr_member_id from,
       chunk->snapshot != joining->snapshot || joining->snapshot == 0)
     return GR_ERR_STALE;
   joining->donor_due = group->now + patience(group);
+  joining->total = chunk->total;
   if (chunk->bytes.size == 0 && !chunk->last) return GR_OK; /* it has nothing now */
   if (chunk->offset > joining->received) pull(group);       /* one before it is missing */
   if (chunk->offset != joining->received) return GR_OK;
@@ -223,6 +226,19 @@ void gr_recovery_ended(struct gr_group *group, gr_member_id from,
   if (group->joining.stage == GR_JOINING_RECOVERING && from == group->joining.donor &&
       !end->complete)
     group->joining.donor_due = group->now;
+}
+
+gr_time gr_recovery_remaining(const struct gr_group *group) {
+  const struct gr_joining *joining = &group->joining;
+  if (joining->snapshot == 0 || joining->per_second == 0 ||
+      joining->total <= joining->received)
+    return 0;
+  uint64_t rest = joining->total - joining->received;
+  uint64_t seconds = rest / joining->per_second;
+  if (seconds >= GR_TIME_NEVER / SECOND) return GR_TIME_NEVER;
+  /* Bytes a second fit 34 bits by far: no product overflows. */
+  return seconds * SECOND +
+         rest % joining->per_second * 1000000 / joining->per_second * 1000;
 }
 
 void gr_recovery_fill_pull(const struct gr_group *group, struct gr_pull *pull) {

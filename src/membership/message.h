@@ -103,6 +103,7 @@ struct gr_pull {
 struct gr_chunk {
   uint64_t snapshot;
   uint64_t offset;
+  uint64_t total; /* of the whole snapshot, as far as the donor can tell; 0: it cannot */
   bool last;
   gr_slice bytes;
 };
@@ -114,8 +115,7 @@ struct gr_end {
 
 /* Begins a frame. The body follows in the same writer, then gr_message_end(). */
 void gr_message_begin(struct gr_writer *writer, const struct gr_message_header *header);
-/* `tail`: bytes of the frame that do not lie in the writer, but follow. */
-void gr_message_end(struct gr_writer *writer, gr_slice tail);
+void gr_message_end(struct gr_writer *writer);
 
 /* GR_OK, GR_ERR_MALFORMED, GR_ERR_CORRUPT, GR_ERR_PROTOCOL. `reader` is left at the body.
  */
@@ -135,7 +135,8 @@ void gr_position_encode(struct gr_writer *writer, const struct gr_position *posi
 bool gr_position_decode(struct gr_reader *reader, struct gr_position *position);
 void gr_pull_encode(struct gr_writer *writer, const struct gr_pull *pull);
 bool gr_pull_decode(struct gr_reader *reader, struct gr_pull *pull);
-/* Without the bytes, which follow. */
+/* Without the bytes, which follow, but with their digest in the last places. */
+#define GR_CHUNK_HEAD_BYTES 33u
 void gr_chunk_encode(struct gr_writer *writer, const struct gr_chunk *chunk);
 bool gr_chunk_decode(struct gr_reader *reader, struct gr_chunk *chunk);
 void gr_end_encode(struct gr_writer *writer, const struct gr_end *end);

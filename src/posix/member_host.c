@@ -112,6 +112,11 @@ static void on_snapshot_close(void *context, uint64_t snapshot) {
   node->host.snapshot_close(node->host.context, snapshot);
 }
 
+static uint64_t on_snapshot_bytes(void *context, uint64_t snapshot) {
+  struct gr_node *node = context;
+  return node->host.snapshot_bytes(node->host.context, snapshot);
+}
+
 static int on_restore_begin(void *context, gr_seqno seqno) {
   struct gr_node *node = context;
   /* A log of what the host is about to give up must not come back. */
@@ -140,6 +145,7 @@ void gr_member_host_add_callbacks(const struct gr_node *node, gr_host *host) {
   host->snapshot_open = given->snapshot_open ? on_snapshot_open : NULL;
   host->snapshot_read = given->snapshot_read ? on_snapshot_read : NULL;
   host->snapshot_close = given->snapshot_close ? on_snapshot_close : NULL;
+  host->snapshot_bytes = given->snapshot_bytes ? on_snapshot_bytes : NULL;
   host->restore_begin = given->restore_begin ? on_restore_begin : NULL;
   host->restore_write = given->restore_write ? on_restore_write : NULL;
   host->restore_end = given->restore_end ? on_restore_end : NULL;
