@@ -31,9 +31,14 @@ void local_group_init(struct local_group *group, size_t count,
 struct local_member {
   struct local_group *group;
   size_t index;
+  const gr_options *limits; /* NULL: all defaults; who takes part in what is filled in */
   gr_node *node;
 };
 void local_member_start(struct local_member *member, size_t index, gr_node_host host);
+
+/* The same for a process that joins the group's members at their addresses; its own is
+ * that of `index` as well. */
+void local_member_join(struct local_member *member, size_t index, gr_node_host host);
 
 /* In the parent: waits until all agree on a leader; fails at the deadline. */
 gr_member_id local_group_await_leader(struct local_group *group,

@@ -125,6 +125,18 @@ uint64_t processes_cpu_ns(struct processes *processes, size_t index) {
   return (uint64_t)used.tv_sec * BENCH_SECOND_NS + (uint64_t)used.tv_nsec;
 }
 
+uint64_t processes_peak_bytes(struct processes *processes, size_t index) {
+  char line[128];
+  unsigned long long kib = 0;
+  snprintf(line, sizeof(line), "/proc/%d/status", (int)processes->pids[index]);
+  FILE *status = fopen(line, "r");
+  while (status != NULL && kib == 0 && fgets(line, sizeof(line), status) != NULL)
+    sscanf(line, "VmHWM: %llu kB", &kib);
+  if (status != NULL) fclose(status);
+  if (kib == 0) processes_fail(processes, "no memory figures of process %zu", index + 1);
+  return (uint64_t)kib * 1024;
+}
+
 static bool is_free(uint16_t port) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0) return false;

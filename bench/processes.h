@@ -51,6 +51,9 @@ void processes_kill(struct processes *processes, size_t index);
 /* The processor time, of user and system, that one has used so far. */
 uint64_t processes_cpu_ns(struct processes *processes, size_t index);
 
+/* The most memory that one has had in use so far. */
+uint64_t processes_peak_bytes(struct processes *processes, size_t index);
+
 /* Finds `count` TCP ports that nobody listens on now, below the range from which the
  * system gives ports to outgoing connections. Ends the process if there are not enough.
  */
