@@ -46,7 +46,7 @@ static const char help_text[] =
     "  --join-timeout-ms N         how long joining may take to be answered (60000)\n"
     "  --rejoin-interval-ms N      before a removed member joins again; doubles (1000)\n"
     "  --members-max N             most members at a time; equal at all members (9)\n"
-    "  --snapshot-rate N           bytes a second that it gives to joiners (134217728)\n"
+    "  --snapshot-rate N           bytes a second that it gives to joiners (268435456)\n"
     "  --data DIR                  keep the state in DIR, made if it is not there, and "
     "come "
     "back\n"

@@ -114,7 +114,7 @@ typedef struct gr_options {
   uint64_t snapshot_chunk_bytes; /* how much of a snapshot travels at once; default 256 KiB;
                                     1 KiB to 4 MiB */
   uint64_t snapshot_bytes_per_s; /* how fast a donor sends at most, so that the group has
-                                    time for its messages; default 128 MiB/s; UINT64_MAX: no
+                                    time for its messages; default 256 MiB/s; UINT64_MAX: no
                                     limit */
 } gr_options;
 

@@ -46,7 +46,7 @@ static const struct range ranges[] = {
     RANGE(rejoin_interval_ns, SECOND, MS, 3600 * SECOND),
     RANGE(online_lag_max, 64, 1, 65536),
     RANGE(snapshot_chunk_bytes, 256 * KIB, KIB, 4 * MIB),
-    RANGE(snapshot_bytes_per_s, 128 * MIB, 1, UINT64_MAX),
+    RANGE(snapshot_bytes_per_s, 256 * MIB, 1, UINT64_MAX),
 };
 
 #define MEMBERS_STANDARD 9
