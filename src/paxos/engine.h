@@ -121,6 +121,8 @@ struct gr_peer {
   uint32_t due;          /* enum gr_due */
   struct gr_offer offer; /* what gr_paxos_frame() gave last */
   uint64_t data_next;    /* next batch of the own lane */
+  uint64_t back_to;      /* where sending our lane began again last; 0: never */
+  gr_time went_back;
   bool serve_next; /* what it asked for takes turns with the rest: repeats never starve it
                     */
   gr_slot accept_next;        /* next proposal, if we lead */
@@ -185,7 +187,7 @@ struct gr_paxos {
 
   struct gr_pool pool;
   uint64_t lane_batches;
-  uint32_t lane_blocks;
+  uint32_t lane_blocks;  /* each one's own */
   struct gr_lane *lanes; /* by index */
   struct gr_gap *lane_gaps;
   uint64_t broadcasts;      /* own messages taken */

@@ -25,11 +25,11 @@ uint64_t gr_lane_blocks_min(const struct gr_lane_limits *limits,
 }
 
 uint64_t gr_lane_batches(const struct gr_lane_limits *limits,
-                         uint64_t unordered_bytes_max, uint32_t blocks_max) {
+                         uint64_t unordered_bytes_max, uint32_t blocks) {
   uint64_t bytes = limits->message_bytes_max + unordered_bytes_max;
   uint64_t undelivered = GR_BATCHES_UNORDERED_MAX + pieces_of(limits, bytes) +
                          blocks_for(bytes, limits->batch_bytes_max);
-  uint64_t cached = blocks_max * (limits->batch_bytes_max / 1024);
+  uint64_t cached = blocks * (limits->batch_bytes_max / 1024);
   return gr_ring_round_up(2 * undelivered > cached ? 2 * undelivered : cached);
 }
 
@@ -39,12 +39,12 @@ void gr_lane_carve(struct gr_lane *lane, struct gr_carver *carver, uint64_t batc
 }
 
 void gr_lane_init(struct gr_lane *lane, struct gr_pool *pool, uint64_t batches,
-                  uint32_t blocks_max, uint64_t boot) {
+                  uint32_t own, uint64_t boot) {
   struct gr_kept_batch *places = lane->batches;
   *lane = (struct gr_lane){.ring = gr_ring_of(1, batches),
                            .batches = places,
                            .pool = pool,
-                           .blocks_max = blocks_max,
+                           .own = own,
                            .boot = boot,
                            .trim_boot = boot,
                            .block = GR_NO_BLOCK,
@@ -57,6 +57,25 @@ static struct gr_block *block_of(const struct gr_lane *lane, uint32_t block) {
   return &lane->pool->blocks[block];
 }
 
+static void block_take(struct gr_lane *lane, uint32_t block, bool parking) {
+  if (lane->blocks >= lane->own) lane->pool->spare--;
+  lane->blocks++;
+  lane->parking += parking;
+  block_of(lane, block)->parking = parking;
+}
+
+static void block_give(struct gr_lane *lane, uint32_t block) {
+  if (block_of(lane, block)->parking) lane->parking--;
+  lane->blocks--;
+  if (lane->blocks >= lane->own) lane->pool->spare++;
+  gr_pool_give(lane->pool, block);
+}
+
+uint64_t gr_lane_blocks_left(const struct gr_lane *lane) {
+  uint64_t own = lane->blocks < lane->own ? lane->own - lane->blocks : 0;
+  return own + lane->pool->spare;
+}
+
 /* A block with no batch left goes back to the pool, or begins anew if it is being filled.
  */
 static void block_release(struct gr_lane *lane, uint32_t block) {
@@ -67,17 +86,13 @@ static void block_release(struct gr_lane *lane, uint32_t block) {
     info->used = 0;
     return;
   }
-  if (info->parking) lane->parking--;
-  lane->blocks--;
-  gr_pool_give(lane->pool, block);
+  block_give(lane, block);
 }
 
 /* A block that is no longer filled, and may be empty. */
 static void block_leave(struct gr_lane *lane, uint32_t block) {
   if (block == GR_NO_BLOCK || block_of(lane, block)->batches > 0) return;
-  if (block_of(lane, block)->parking) lane->parking--;
-  lane->blocks--;
-  gr_pool_give(lane->pool, block);
+  block_give(lane, block);
 }
 
 static bool block_fits(const struct gr_lane *lane, uint32_t block, uint64_t bytes) {
@@ -89,15 +104,13 @@ static bool block_fits(const struct gr_lane *lane, uint32_t block, uint64_t byte
 static bool block_open(struct gr_lane *lane, uint32_t *current, bool parking,
                        uint64_t bytes) {
   if (block_fits(lane, *current, bytes)) return true;
-  if (lane->blocks >= lane->blocks_max) return false;
+  if (gr_lane_blocks_left(lane) == 0) return false;
   if (parking && lane->parking >= GR_PARKING_BLOCKS_MAX) return false;
   uint32_t block = gr_pool_take(lane->pool);
   if (block == GR_NO_BLOCK) return false;
   uint32_t left = *current;
   *current = block;
-  lane->blocks++;
-  lane->parking += parking;
-  block_of(lane, block)->parking = parking;
+  block_take(lane, block, parking);
   block_leave(lane, left);
   return true;
 }
@@ -224,7 +237,7 @@ bool gr_lane_has_room(const struct gr_lane *lane, const struct gr_lane_limits *l
                                lane->open_size + pieces * GR_ENTRY_HEADER_BYTES + bytes))
     return true;
   uint64_t headers = pieces * (GR_BATCH_HEADER_BYTES + GR_ENTRY_HEADER_BYTES);
-  return lane->blocks_max - lane->blocks >=
+  return gr_lane_blocks_left(lane) >=
          blocks_for(bytes + headers, lane->pool->block_bytes);
 }
 

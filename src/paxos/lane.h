@@ -52,8 +52,8 @@ struct gr_lane {
   struct gr_ring ring; /* first kept; end: one behind the last that is there */
   struct gr_kept_batch *batches;
   struct gr_pool *pool;
-  uint32_t blocks; /* taken from the pool */
-  uint32_t blocks_max;
+  uint32_t blocks;  /* taken from the pool */
+  uint32_t own;     /* so many are there for it, whatever others take */
   uint32_t parking; /* of these, for parked batches */
   uint32_t block;   /* the block being filled; GR_NO_BLOCK: none */
   uint32_t parking_block;
@@ -100,13 +100,17 @@ struct gr_lane_limits {
 uint64_t gr_lane_blocks_min(const struct gr_lane_limits *limits,
                             uint64_t unordered_bytes_max);
 
-/* Batches that the ring of a lane must be able to name, for these limits. */
+/* Batches that the ring of a lane must be able to name, for these limits, and in so many
+ * blocks. */
 uint64_t gr_lane_batches(const struct gr_lane_limits *limits,
-                         uint64_t unordered_bytes_max, uint32_t blocks_max);
+                         uint64_t unordered_bytes_max, uint32_t blocks);
+
+/* Blocks that it may take: of its own, and of what is for all. */
+uint64_t gr_lane_blocks_left(const struct gr_lane *lane);
 
 void gr_lane_carve(struct gr_lane *lane, struct gr_carver *carver, uint64_t batches);
 void gr_lane_init(struct gr_lane *lane, struct gr_pool *pool, uint64_t batches,
-                  uint32_t blocks_max, uint64_t boot);
+                  uint32_t own, uint64_t boot);
 
 static inline struct gr_kept_batch *gr_lane_place(const struct gr_lane *lane,
                                                   uint64_t seq) {

@@ -13,7 +13,8 @@
 
 struct sizes {
   uint32_t members;
-  uint32_t lane_blocks;
+  uint32_t blocks;
+  uint32_t lane_blocks; /* each one's own */
   uint64_t block_bytes;
   uint64_t lane_batches;
   uint64_t parts;
@@ -23,10 +24,10 @@ static struct sizes sizes_of(const gr_options *options) {
   struct gr_lane_limits limits = gr_options_lane_limits(options);
   struct sizes sizes = {.members = gr_options_places(options),
                         .block_bytes = options->batch_bytes_max};
-  sizes.lane_blocks =
-      (uint32_t)(options->cache_bytes_max / sizes.members / sizes.block_bytes);
-  sizes.lane_batches =
-      gr_lane_batches(&limits, options->unordered_bytes_max, sizes.lane_blocks);
+  sizes.blocks = (uint32_t)(options->cache_bytes_max / sizes.block_bytes);
+  sizes.lane_blocks = (uint32_t)gr_lane_blocks_min(&limits, options->unordered_bytes_max);
+  sizes.lane_batches = gr_lane_batches(&limits, options->unordered_bytes_max,
+                                       sizes.blocks / sizes.members);
   sizes.parts = options->message_bytes_max / options->fragment_bytes_max + 1;
   return sizes;
 }
@@ -63,7 +64,8 @@ static struct gr_paxos *carve(struct gr_carver *carver, const gr_options *option
   p->storage.boundaries =
       gr_carve(carver, GR_BOUNDARIES_MAX, sizeof(*p->storage.boundaries));
   if (options->durable) p->record = gr_carve(carver, 1, GR_RECORD_HEADER_MAX);
-  gr_pool_carve(&p->pool, carver, sizes.members * sizes.lane_blocks, sizes.block_bytes);
+  gr_pool_carve(&p->pool, carver, sizes.blocks, sizes.members * sizes.lane_blocks,
+                sizes.block_bytes);
   return engine;
 }
 
@@ -273,11 +275,12 @@ static bool laggard_comes_closer(const struct gr_paxos *p) {
   return false;
 }
 
-/* Broadcasts wait for a laggard while three quarters of the own lane's blocks are taken;
- * at the others, which keep as much of it, a quarter is left for what is on its way. */
+/* Broadcasts wait for a laggard while less than a quarter of the blocks is left that the
+ * own lane may take; at the others, which keep as much, that is for what is on its way.
+ */
 static bool should_wait(const struct gr_paxos *p) {
   const struct gr_lane *lane = &p->lanes[p->self];
-  return 4 * (uint64_t)lane->blocks > 3 * (uint64_t)lane->blocks_max &&
+  return 4 * gr_lane_blocks_left(lane) < (uint64_t)lane->own + p->pool.shared &&
          laggard_comes_closer(p);
 }
 

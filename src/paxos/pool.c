@@ -4,7 +4,7 @@
 #include "base/assert.h"
 
 void gr_pool_carve(struct gr_pool *pool, struct gr_carver *carver, uint32_t count,
-                   uint64_t block_bytes) {
+                   uint32_t owned, uint64_t block_bytes) {
   pool->blocks = gr_carve(carver, count, sizeof(struct gr_block));
   pool->memory = gr_carve(carver, count, block_bytes);
   pool->block_bytes = block_bytes;
@@ -12,6 +12,7 @@ void gr_pool_carve(struct gr_pool *pool, struct gr_carver *carver, uint32_t coun
   pool->fresh = 0;
   pool->free_head = GR_NO_BLOCK;
   pool->taken = 0;
+  pool->shared = pool->spare = count - owned;
 }
 
 uint32_t gr_pool_take(struct gr_pool *pool) {

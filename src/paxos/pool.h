@@ -31,10 +31,13 @@ struct gr_pool {
       fresh; /* blocks from here on have never been taken: their memory is untouched */
   uint32_t free_head;
   uint32_t taken;
+  uint32_t shared; /* blocks that no lane owns, */
+  uint32_t spare;  /* and those of them that none has taken */
 };
 
+/* `owned`: blocks that are kept for certain lanes; any may take one of the others. */
 void gr_pool_carve(struct gr_pool *pool, struct gr_carver *carver, uint32_t count,
-                   uint64_t block_bytes);
+                   uint32_t owned, uint64_t block_bytes);
 
 /* A block, or GR_NO_BLOCK when all are taken. */
 uint32_t gr_pool_take(struct gr_pool *pool);

@@ -140,6 +140,27 @@ void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
   gr_learner_count(p);
 }
 
+/* Who lacks so many batches of our own lane has no room for what is new beyond them. So
+ * it is not sent that as well, which it would drop: what is sent goes on from there. */
+#define GOES_BACK_BATCHES 32
+
+static bool goes_back(struct gr_paxos *p, struct gr_peer *peer,
+                      const struct gr_fetch_data *fetch, uint64_t held) {
+  const struct gr_lane *own = &p->lanes[p->self];
+  if (fetch->lane != p->self || !gr_produces(p) || fetch->boot != own->boot) return false;
+  if (peer->awaited) return false;
+  if (fetch->from >= peer->data_next) return true; /* is to be sent anyway */
+  uint64_t upto = fetch->upto < held ? fetch->upto : held;
+  if (upto - fetch->from < GOES_BACK_BATCHES) return false;
+  /* Who is slow to read asks again for what is on its way. */
+  if (peer->back_to != 0 && fetch->from >= peer->back_to &&
+      p->now - peer->went_back < p->options.election_timeout_ns)
+    return true;
+  peer->data_next = peer->back_to = fetch->from;
+  peer->went_back = p->now;
+  return true;
+}
+
 void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
                                   const struct gr_fetch_data *fetch) {
   struct gr_peer *peer = &p->peers[from];
@@ -147,6 +168,7 @@ void gr_repair_receive_fetch_data(struct gr_paxos *p, uint32_t from,
   if (fetch->boot > lane->boot) return;
   uint64_t held = fetch->boot == lane->boot ? lane->held : lane->base;
   if (fetch->from > held || !gr_lane_batch(&p->lanes[fetch->lane], fetch->from)) return;
+  if (goes_back(p, peer, fetch, held)) return;
   peer->serving[fetch->lane] =
       (struct gr_serving){fetch->from, fetch->upto < held ? fetch->upto : held};
   peer->serving_lanes |= gr_memberset_one(fetch->lane);

@@ -30,7 +30,7 @@ struct bench {
 static void carve_bench(struct bench *bench, struct gr_carver *carver, uint32_t blocks,
                         uint64_t batches) {
   gr_lane_carve(&bench->lane, carver, batches);
-  gr_pool_carve(&bench->pool, carver, blocks, bench->limits.batch_bytes_max);
+  gr_pool_carve(&bench->pool, carver, blocks, blocks, bench->limits.batch_bytes_max);
 }
 
 static void bench_open(struct bench *bench, uint64_t fragment, uint32_t blocks) {
@@ -456,7 +456,7 @@ static void receiver_receive(struct history *h) {
 
 static void check_copies(const struct history *h, const struct bench *bench) {
   const struct gr_lane *lane = &bench->lane;
-  cr_assert_leq(lane->blocks, lane->blocks_max);
+  cr_assert_leq(lane->blocks, lane->own);
   cr_assert_eq(lane->blocks, bench->pool.taken);
   for (uint64_t seq = lane->ring.first; seq < lane->ring.end; seq++) {
     const struct gr_kept_batch *kept = gr_lane_batch(lane, seq);
@@ -516,13 +516,13 @@ Test(paxos_lane, what_is_next_always_finds_room) {
 Test(paxos_pool, gives_every_block_once_and_the_last_returned_first) {
   struct gr_pool pool;
   struct gr_carver carver = {0};
-  gr_pool_carve(&pool, &carver, 5, 128);
+  gr_pool_carve(&pool, &carver, 5, 5, 128);
   cr_assert_geq(carver.used, 5 * (128 + sizeof(struct gr_block)));
   carver.memory = aligned_alloc(GR_CARVE_ALIGNMENT, carver.used);
   cr_assert_not_null(carver.memory);
   void *memory = carver.memory;
   carver.used = 0;
-  gr_pool_carve(&pool, &carver, 5, 128);
+  gr_pool_carve(&pool, &carver, 5, 5, 128);
   bool taken[5] = {false};
   for (int i = 0; i < 5; i++) {
     uint32_t block = gr_pool_take(&pool);
@@ -541,6 +541,40 @@ Test(paxos_pool, gives_every_block_once_and_the_last_returned_first) {
   cr_assert_eq(pool.blocks[3].used, 0);
   cr_assert_eq(gr_pool_take(&pool), GR_NO_BLOCK);
   free(memory);
+}
+
+/* Two lanes own two blocks each of seven. */
+Test(paxos_pool, a_lane_takes_what_is_spare_but_nothing_that_another_owns) {
+  struct bench bench, other;
+  bench_open(&bench, 512, 7);
+  bench_open(&other, 512, 2);
+  bench.lane.own = 2;
+  bench.pool.shared = bench.pool.spare = 3;
+  other.lane.pool = &bench.pool;
+  for (uint64_t seq = 1; seq <= 5; seq++) {
+    cr_assert_eq(gr_lane_blocks_left(&bench.lane), 6 - seq);
+    cr_assert_eq(keep(&bench, seq, TEST_BATCH_MAX, false), GR_KEEP_STORED);
+    cr_assert(gr_lane_advance(&bench.lane, &bench.limits));
+  }
+  cr_assert_eq(keep(&bench, 6, TEST_BATCH_MAX, false), GR_KEEP_NO_ROOM);
+  cr_assert_eq(gr_lane_blocks_left(&other.lane), 2);
+  for (uint64_t seq = 1; seq <= 2; seq++) {
+    cr_assert_eq(keep(&other, seq, TEST_BATCH_MAX, false), GR_KEEP_STORED);
+    cr_assert(gr_lane_advance(&other.lane, &other.limits));
+  }
+  cr_assert_eq(keep(&other, 3, TEST_BATCH_MAX, false), GR_KEEP_NO_ROOM);
+  cr_assert_eq(bench.pool.taken, 7);
+  bench.lane.ordered = 1;
+  forget_delivered(&bench);
+  cr_assert_eq(gr_lane_blocks_left(&other.lane), 1);
+  cr_assert_eq(keep(&other, 3, TEST_BATCH_MAX, false), GR_KEEP_STORED);
+  cr_assert_eq(gr_lane_blocks_left(&bench.lane), 0);
+  gr_lane_clear(&other.lane);
+  gr_lane_clear(&bench.lane);
+  cr_assert_eq(bench.pool.taken, 0);
+  cr_assert_eq(bench.pool.spare, 3);
+  bench_close(&bench);
+  bench_close(&other);
 }
 
 /* ---- the gap ---- */

@@ -346,7 +346,7 @@ static void put_far_slot(void) {
   put_accept(5000, 3);
 }
 static void put_many_batches(void) {
-  for (uint64_t seq = 1; seq <= 600; seq++) put_batch(1, seq, 900);
+  for (uint64_t seq = 1; seq <= 5000; seq++) put_batch(1, seq, 900);
 }
 static void put_boot_closed_later(void) {
   struct gr_accept_record record = {1, rig_ballot(3, 1), rig_boot_cut(0, 2, 0)};

@@ -164,7 +164,7 @@ Test(paxos_traffic, a_full_cache_takes_messages_of_every_size) {
   cluster.nodes[2].down = true;
   cr_assert(cluster_run(&cluster, all_led, 0, 10 * SECOND));
   uint64_t count = 0;
-  while (count < 3000) {
+  while (count < 9000) {
     for (int k = 0; k < 4; k++) {
       size_t size = gr_random_below(&random, 4) == 0
                         ? (size_t)gr_random_below(&random, TEST_MESSAGE_MAX + 1)
