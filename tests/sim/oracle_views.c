@@ -256,9 +256,36 @@ void sim_oracle_state(struct sim_oracle *oracle, uint32_t server,
   sim_oracle_digest(oracle, (uint64_t)server << 56 ^ (uint64_t)to << 8 ^ 1);
 }
 
+static void forget_member(struct sim_oracle *oracle, uint32_t member) {
+  oracle->witnesses[member] = (struct sim_witness){0};
+  oracle->told[member] = (struct sim_told){0};
+  oracle->delivered[member] = 0;
+  oracle->lonely_since[member] = GR_TIME_NEVER;
+  memset(oracle->suspected[member], 0, sizeof(oracle->suspected[member]));
+  for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) oracle->suspected[i][member] = false;
+  for (uint32_t i = 0; i < SIM_GENERATIONS_MAX; i++) oracle->authors[member][i].count = 0;
+}
+
+/* The views of a life that is over, its members' ids and its ballots may come again. */
+static void forget_life(struct sim_oracle *oracle) {
+  uint64_t kept = 0;
+  for (uint64_t i = 0; i < oracle->ballot_count; i++)
+    if (oracle->ballots[i].ballot.view <= oracle->view_count)
+      oracle->ballots[kept++] = oracle->ballots[i];
+  oracle->ballot_count = kept;
+  oracle->members = 0;
+  for (uint64_t k = 0; k < oracle->view_count; k++)
+    for (uint32_t i = oracle->members; i < SIM_MEMBERS_MAX; i++)
+      if (oracle->views[k].seats[i] != SIM_SEAT_NONE) oracle->members = i + 1;
+  for (uint32_t i = oracle->members; i < SIM_MEMBERS_MAX; i++) forget_member(oracle, i);
+}
+
 void sim_oracle_force(struct sim_oracle *oracle, gr_seqno seqno, uint64_t view) {
   oracle->forcing = true;
-  if (view > 0 && view < oracle->view_count) oracle->view_count = view;
+  if (view > 0 && view < oracle->view_count) {
+    oracle->view_count = view;
+    forget_life(oracle);
+  }
   oracle->next_first = 0;
   if (seqno < oracle->order_count) oracle->order_count = seqno;
   memset(oracle->numbers, 0, sizeof(oracle->numbers));
