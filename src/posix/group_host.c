@@ -55,17 +55,17 @@ size_t gr_node_frame_bytes_max(const struct gr_node *node, gr_member_id name) {
 static bool on_send(void *context, gr_member_id to, const gr_slice *parts,
                     size_t part_count) {
   struct gr_node *node = context;
-  struct gr_link *link = gr_links_find(node, to);
-  return link && gr_link_send(node, link, parts, part_count);
+  struct gr_outgoing *link = gr_links_find(node, to);
+  return link && gr_outgoing_send(node, link, parts, part_count);
 }
 
 /* The leader's copy goes first: the others wait for what it makes of it. */
 static void on_flush(void *context) {
   struct gr_node *node = context;
-  struct gr_link *leader = gr_links_find(node, node->leader);
-  if (leader) gr_link_flush(node, leader);
-  for (struct gr_link *link = node->links; link; link = link->next)
-    if (link != leader) gr_link_flush(node, link);
+  struct gr_outgoing *leader = gr_links_find(node, node->leader);
+  if (leader) gr_outgoing_flush(node, leader);
+  for (struct gr_outgoing *link = node->links; link; link = link->next)
+    if (link != leader) gr_outgoing_flush(node, link);
 }
 
 /* Whether this process broadcast it, rather than a former one of this member. */

@@ -234,7 +234,7 @@ static bool is_common(const struct gr_node *node, const struct gr_hello *hello,
 static void refuse_hello(struct gr_node *node, struct gr_incoming *incoming,
                          const struct gr_hello *hello, const struct gr_hello *expected,
                          enum gr_hello_verdict verdict) {
-  struct gr_link *link = gr_links_find(node, hello->from);
+  struct gr_outgoing *link = gr_links_find(node, hello->from);
   if (link) link->refused_hellos++;
   char why[256];
   char line[384];
@@ -312,7 +312,7 @@ static void take_hello(struct gr_node *node, struct gr_incoming *incoming,
 /* ---- frames ---- */
 
 static void lose(struct gr_node *node, struct gr_incoming *incoming, const char *what) {
-  struct gr_link *link = gr_links_find(node, incoming->from);
+  struct gr_outgoing *link = gr_links_find(node, incoming->from);
   if (!link || !gr_hello_is_member(incoming->from))
     log_stranger(node, what);
   else if (gr_log_limit_pass(node, &link->log_limit))

@@ -141,7 +141,7 @@ static void take_event(struct gr_node *node, const struct epoll_event *event) {
     gr_incoming_event(node, endpoint->owner);
     return;
   case GR_ENDPOINT_LINK:
-    gr_link_event(node, endpoint->owner, event->events);
+    gr_outgoing_event(node, endpoint->owner, event->events);
     return;
   }
 }
@@ -150,14 +150,14 @@ static void run_timers(struct gr_node *node) {
   if (node->now < node->timer_due) return;
   node->timer_due = GR_TIME_NEVER;
   gr_loop_set_timer(node, gr_listener_timer(node));
-  for (struct gr_link *link = node->links; link; link = link->next)
-    gr_loop_set_timer(node, gr_link_timer(node, link));
+  for (struct gr_outgoing *link = node->links; link; link = link->next)
+    gr_loop_set_timer(node, gr_outgoing_timer(node, link));
 }
 
 static void take_resolved(struct gr_node *node) {
   if (atomic_load(&node->resolver.done) == 0) return;
-  for (struct gr_link *link = node->links; link; link = link->next)
-    gr_link_resolved(node, link);
+  for (struct gr_outgoing *link = node->links; link; link = link->next)
+    gr_outgoing_resolved(node, link);
 }
 
 /* Hands one queued message to the group. False: no more in this turn. A member that
@@ -215,8 +215,8 @@ static void dispatch(struct gr_node *node) {
 static void report_halt(struct gr_node *node) {
   gr_submit_queue_close(&node->queue);
   gr_listener_shut(node);
-  for (struct gr_link *link = node->links; link; link = link->next)
-    gr_link_shut(node, link);
+  for (struct gr_outgoing *link = node->links; link; link = link->next)
+    gr_outgoing_shut(node, link);
   if (gr_group_halt_reason(node->group, NULL) ==
       GR_OK) /* the group has not said so itself */
     gr_node_log(node, GR_LOG_ERROR, "the member has halted: %s: %s",

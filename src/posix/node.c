@@ -241,9 +241,9 @@ static void release(struct gr_node *node) {
   gr_listener_shut(node);
   gr_incoming_bury(node);
   while (node->links) {
-    struct gr_link *link = node->links;
+    struct gr_outgoing *link = node->links;
     node->links = link->next;
-    gr_link_free(node, link);
+    gr_outgoing_free(node, link);
   }
   gr_wal_close(node->wal); /* what it still writes lies in the group's cache */
   (void)gr_group_free(node->group);

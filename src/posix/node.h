@@ -7,9 +7,10 @@
  *   loop.c        the node's thread: wait, read, broadcast, poll, dispatch
  *   group_host.c  the callbacks that the group calls, and how a node halts
  *   wal_host.c    durable mode: the group's storage callbacks, on the write-ahead log
- *   member_host.c the group's callbacks of membership: whom to link, and what the host is
- * told link.c        one outgoing connection: connect, hello, send links.c       all of
- * them incoming.c    connections that others opened: accept, hello, receive
+ *   member_host.c membership: whom to link, and what the host is told
+ *   outgoing.c    one connection to somebody else: connect, hello, send
+ *   links.c       all of them
+ *   incoming.c    connections that others opened: accept, hello, receive
  *
  * Everything here belongs to the node's thread, except where it says otherwise.
  */
@@ -59,17 +60,18 @@ struct gr_log_limit {
   uint64_t suppressed;
 };
 
-enum gr_link_state {
-  GR_LINK_WAITING,    /* until `deadline`, then it is tried */
-  GR_LINK_RESOLVING,  /* the resolver works on the name */
-  GR_LINK_CONNECTING, /* until `deadline` at most */
-  GR_LINK_GREETING,   /* the hello is sent; until `deadline` at most */
-  GR_LINK_READY,      /* frames may be sent */
-  GR_LINK_ENDING /* what was taken is still written, until `deadline`; then it is freed */
+enum gr_outgoing_state {
+  GR_OUTGOING_WAITING,    /* until `deadline`, then it is tried */
+  GR_OUTGOING_RESOLVING,  /* the resolver works on the name */
+  GR_OUTGOING_CONNECTING, /* until `deadline` at most */
+  GR_OUTGOING_GREETING,   /* the hello is sent; until `deadline` at most */
+  GR_OUTGOING_READY,      /* frames may be sent */
+  GR_OUTGOING_ENDING      /* what was taken is still written, until `deadline`; then it is
+                             freed */
 };
 
 /* The connection to somebody else. */
-struct gr_link {
+struct gr_outgoing {
   struct gr_endpoint endpoint;
   gr_member_id id;
   char name[sizeof("member 18446744073709551615 at  port 65535") + GR_ADDRESS_HOST_MAX];
@@ -78,7 +80,7 @@ struct gr_link {
   bool is_name; /* to be resolved again when a connection failed */
   struct gr_address_choices choices;
   size_t choice; /* counts attempts; the one to try next is choice modulo count */
-  enum gr_link_state state;
+  enum gr_outgoing_state state;
   gr_time deadline;
   gr_time pause;     /* before the next attempt, without jitter */
   bool refused_send; /* send() answered false: gr_group_sendable() is owed */
@@ -88,7 +90,7 @@ struct gr_link {
   struct gr_log_limit log_limit;
   struct gr_frame_reader reader; /* of the hello's reply */
   struct gr_outbox outbox;
-  struct gr_link *next;
+  struct gr_outgoing *next;
 };
 
 /* A connection that another opened. */
@@ -188,7 +190,7 @@ struct gr_node {
   struct gr_incoming *incoming; /* connections that have said hello */
   struct gr_incoming
       *closed; /* freed at the end of the turn: events may still point at them */
-  struct gr_link *links;
+  struct gr_outgoing *links;
   bool links_end; /* some are ENDING */
 };
 
@@ -265,45 +267,45 @@ void gr_loop_close(struct gr_node *node, struct gr_endpoint *endpoint);
 /* The timers are looked at no later than `due`. */
 void gr_loop_set_timer(struct gr_node *node, gr_time due);
 
-/* ---- link.c ---- */
+/* ---- outgoing.c ---- */
 
 /* NULL if there is no memory. The link waits to be tried at once. */
-struct gr_link *gr_link_new(struct gr_node *node, gr_member_id id,
-                            const struct gr_address *address);
-void gr_link_free(struct gr_node *node, struct gr_link *link);
+struct gr_outgoing *gr_outgoing_new(struct gr_node *node, gr_member_id id,
+                                    const struct gr_address *address);
+void gr_outgoing_free(struct gr_node *node, struct gr_outgoing *link);
 
 /* It is not needed any more: ENDING. */
-void gr_link_end(struct gr_node *node, struct gr_link *link);
+void gr_outgoing_end(struct gr_node *node, struct gr_outgoing *link);
 
 /* This process has another name, which a new hello must say. */
-void gr_link_renew(struct gr_node *node, struct gr_link *link);
+void gr_outgoing_renew(struct gr_node *node, struct gr_outgoing *link);
 
 /* Closes the connection for good; the link stays quiet. */
-void gr_link_shut(struct gr_node *node, struct gr_link *link);
+void gr_outgoing_shut(struct gr_node *node, struct gr_outgoing *link);
 
-void gr_link_event(struct gr_node *node, struct gr_link *link, uint32_t events);
+void gr_outgoing_event(struct gr_node *node, struct gr_outgoing *link, uint32_t events);
 
 /* Runs what is due, and answers when to be called next. */
-gr_time gr_link_timer(struct gr_node *node, struct gr_link *link);
+gr_time gr_outgoing_timer(struct gr_node *node, struct gr_outgoing *link);
 
 /* Looks whether the resolver has answered. */
-void gr_link_resolved(struct gr_node *node, struct gr_link *link);
+void gr_outgoing_resolved(struct gr_node *node, struct gr_outgoing *link);
 
-bool gr_link_send(struct gr_node *node, struct gr_link *link, const gr_slice *parts,
-                  size_t part_count);
-void gr_link_flush(struct gr_node *node, struct gr_link *link);
+bool gr_outgoing_send(struct gr_node *node, struct gr_outgoing *link,
+                      const gr_slice *parts, size_t part_count);
+void gr_outgoing_flush(struct gr_node *node, struct gr_outgoing *link);
 
 /* ---- links.c ---- */
 
 /* NULL: there is none, or it is ENDING. */
-struct gr_link *gr_links_find(struct gr_node *node, gr_member_id id);
+struct gr_outgoing *gr_links_find(struct gr_node *node, gr_member_id id);
 
 /* Opens a link, or moves it to another address. False if there is no memory. */
 bool gr_links_open(struct gr_node *node, gr_member_id id,
                    const struct gr_address *address);
 void gr_links_close(struct gr_node *node, gr_member_id id);
 
-/* gr_link_renew() of all. */
+/* gr_outgoing_renew() of all. */
 void gr_links_renew(struct gr_node *node);
 
 /* Frees what has ended; at the end of a turn, when no event points at it any more. */

@@ -87,11 +87,11 @@ static void answer_members(struct gr_node *node, struct gr_query *query) {
 static void answer_links(struct gr_node *node, struct gr_query *query) {
   gr_node_link *links = query->out;
   size_t count = 0;
-  for (const struct gr_link *link = node->links; link; link = link->next) {
-    if (link->state == GR_LINK_ENDING) continue;
+  for (const struct gr_outgoing *link = node->links; link; link = link->next) {
+    if (link->state == GR_OUTGOING_ENDING) continue;
     if (count++ >= query->capacity) continue;
     links[count - 1] = (gr_node_link){.id = link->id,
-                                      .connected_out = link->state == GR_LINK_READY,
+                                      .connected_out = link->state == GR_OUTGOING_READY,
                                       .connected_in = gr_incoming_exists(node, link->id),
                                       .connects = link->connects,
                                       .refused_hellos = link->refused_hellos};

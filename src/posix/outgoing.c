@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A link: the connection that this node opens to another, and sends on. It only ever
+ * Outgoing: the connection that this node opens to another, and sends on. It only ever
  * reads the hello's reply from it, and its end.
  *
  *   WAITING --> RESOLVING --> CONNECTING --> GREETING --> READY --> ENDING
@@ -29,7 +29,7 @@
 /* What a link that is not needed any more has left may take so long. */
 #define LINGER_NS (UINT64_C(1000) * 1000 * 1000)
 
-static void set_name(struct gr_link *link) {
+static void set_name(struct gr_outgoing *link) {
   int used = gr_hello_is_member(link->id)
                  ? snprintf(link->name, sizeof(link->name), "member %" PRIu64, link->id)
                  : snprintf(link->name, sizeof(link->name), "the server");
@@ -37,27 +37,27 @@ static void set_name(struct gr_link *link) {
            link->address.host, link->address.port);
 }
 
-struct gr_link *gr_link_new(struct gr_node *node, gr_member_id id,
-                            const struct gr_address *address) {
-  struct gr_link *link = calloc(1, sizeof(*link));
+struct gr_outgoing *gr_outgoing_new(struct gr_node *node, gr_member_id id,
+                                    const struct gr_address *address) {
+  struct gr_outgoing *link = calloc(1, sizeof(*link));
   if (!link) return NULL;
   link->endpoint =
       (struct gr_endpoint){.kind = GR_ENDPOINT_LINK, .socket = -1, .owner = link};
   link->id = id;
   link->address = *address;
   set_name(link);
-  link->state = GR_LINK_WAITING;
+  link->state = GR_OUTGOING_WAITING;
   link->pause = node->reconnect_min_ns;
   link->is_name = gr_address_resolve(&link->address, true, &link->choices) != 0;
   if (link->is_name) link->choices.count = 0;
   if (gr_outbox_init(&link->outbox, gr_node_frame_bytes_max(node, id)) &&
       gr_frame_reader_init(&link->reader, 2 * GR_HELLO_BYTES_MAX, GR_HELLO_BYTES_MAX))
     return link;
-  gr_link_free(node, link);
+  gr_outgoing_free(node, link);
   return NULL;
 }
 
-void gr_link_free(struct gr_node *node, struct gr_link *link) {
+void gr_outgoing_free(struct gr_node *node, struct gr_outgoing *link) {
   gr_loop_close(node, &link->endpoint);
   gr_outbox_free(&link->outbox);
   gr_frame_reader_free(&link->reader);
@@ -65,42 +65,42 @@ void gr_link_free(struct gr_node *node, struct gr_link *link) {
 }
 
 /* The connection is over; what it had gathered is lost, which the group tolerates. */
-static void drop_connection(struct gr_node *node, struct gr_link *link) {
+static void drop_connection(struct gr_node *node, struct gr_outgoing *link) {
   gr_loop_close(node, &link->endpoint);
   gr_outbox_clear(&link->outbox);
   link->reader.first = link->reader.end = 0;
 }
 
-void gr_link_shut(struct gr_node *node, struct gr_link *link) {
+void gr_outgoing_shut(struct gr_node *node, struct gr_outgoing *link) {
   drop_connection(node, link);
-  if (link->state != GR_LINK_ENDING) link->state = GR_LINK_WAITING;
+  if (link->state != GR_OUTGOING_ENDING) link->state = GR_OUTGOING_WAITING;
   link->deadline = GR_TIME_NEVER;
 }
 
-void gr_link_end(struct gr_node *node, struct gr_link *link) {
-  gr_link_flush(node, link);
-  bool has_more = link->state == GR_LINK_READY && link->outbox.leftover_end > 0;
-  link->state = GR_LINK_ENDING;
+void gr_outgoing_end(struct gr_node *node, struct gr_outgoing *link) {
+  gr_outgoing_flush(node, link);
+  bool has_more = link->state == GR_OUTGOING_READY && link->outbox.leftover_end > 0;
+  link->state = GR_OUTGOING_ENDING;
   link->deadline = node->now + LINGER_NS;
   if (has_more)
     gr_loop_set_timer(node, link->deadline);
   else
-    gr_link_shut(node, link);
+    gr_outgoing_shut(node, link);
 }
 
-void gr_link_renew(struct gr_node *node, struct gr_link *link) {
-  if (link->state != GR_LINK_GREETING && link->state != GR_LINK_READY) return;
+void gr_outgoing_renew(struct gr_node *node, struct gr_outgoing *link) {
+  if (link->state != GR_OUTGOING_GREETING && link->state != GR_OUTGOING_READY) return;
   drop_connection(node, link);
-  link->state = GR_LINK_WAITING;
+  link->state = GR_OUTGOING_WAITING;
   link->deadline = node->now;
   gr_loop_set_timer(node, link->deadline);
 }
 
 /* Waits for the pause, between half of it and all, then doubles it for the next time. */
-static void wait_and_retry(struct gr_node *node, struct gr_link *link) {
+static void wait_and_retry(struct gr_node *node, struct gr_outgoing *link) {
   drop_connection(node, link);
   if (link->is_name) link->choices.count = 0;
-  link->state = GR_LINK_WAITING;
+  link->state = GR_OUTGOING_WAITING;
   link->deadline =
       node->now + link->pause / 2 + gr_random_below(&node->random, link->pause / 2 + 1);
   link->pause =
@@ -109,7 +109,8 @@ static void wait_and_retry(struct gr_node *node, struct gr_link *link) {
 }
 
 /* Not even connected: said once, until it has been reached again. */
-static void fail_attempt(struct gr_node *node, struct gr_link *link, const char *what) {
+static void fail_attempt(struct gr_node *node, struct gr_outgoing *link,
+                         const char *what) {
   if (!link->down_logged)
     gr_node_log(node, GR_LOG_WARNING, "%s is not reached: %s; trying again", link->name,
                 what);
@@ -117,7 +118,7 @@ static void fail_attempt(struct gr_node *node, struct gr_link *link, const char 
   wait_and_retry(node, link);
 }
 
-static void lose(struct gr_node *node, struct gr_link *link, const char *what) {
+static void lose(struct gr_node *node, struct gr_outgoing *link, const char *what) {
   if (gr_log_limit_pass(node, &link->log_limit))
     gr_node_log(node, GR_LOG_WARNING, "connection to %s is lost: %s; connecting again",
                 link->name, what);
@@ -133,7 +134,7 @@ static void set_options(int socket) {
                    sizeof(unacknowledged));
 }
 
-static void connect_now(struct gr_node *node, struct gr_link *link) {
+static void connect_now(struct gr_node *node, struct gr_outgoing *link) {
   size_t choice = link->choice++ % link->choices.count;
   const struct sockaddr *at = (const struct sockaddr *)&link->choices.at[choice];
   int fd = socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -151,26 +152,26 @@ static void connect_now(struct gr_node *node, struct gr_link *link) {
     fail_attempt(node, link, strerror(errno));
     return;
   }
-  link->state = GR_LINK_CONNECTING;
+  link->state = GR_OUTGOING_CONNECTING;
   link->deadline = node->now + GR_HELLO_TIMEOUT_NS;
   gr_loop_set_timer(node, link->deadline);
 }
 
-static void attempt(struct gr_node *node, struct gr_link *link) {
+static void attempt(struct gr_node *node, struct gr_outgoing *link) {
   if (link->choices.count > 0) {
     connect_now(node, link);
     return;
   }
-  link->state = GR_LINK_RESOLVING;
+  link->state = GR_OUTGOING_RESOLVING;
   link->deadline = GR_TIME_NEVER; /* the system's resolver has limits of its own */
   if (!gr_resolver_ask(&node->resolver, &link->job, &link->address))
     fail_attempt(node, link, "no thread can be started to resolve its name");
 }
 
-void gr_link_resolved(struct gr_node *node, struct gr_link *link) {
+void gr_outgoing_resolved(struct gr_node *node, struct gr_outgoing *link) {
   int code = 0;
   if (!gr_resolver_take(&node->resolver, &link->job, &code, &link->choices)) return;
-  if (link->state != GR_LINK_RESOLVING) return;
+  if (link->state != GR_OUTGOING_RESOLVING) return;
   if (code != 0) {
     link->choices.count = 0;
     fail_attempt(node, link, gai_strerror(code));
@@ -179,29 +180,30 @@ void gr_link_resolved(struct gr_node *node, struct gr_link *link) {
   }
 }
 
-gr_time gr_link_timer(struct gr_node *node, struct gr_link *link) {
+gr_time gr_outgoing_timer(struct gr_node *node, struct gr_outgoing *link) {
   if (node->now < link->deadline) return link->deadline;
   switch (link->state) {
-  case GR_LINK_WAITING:
+  case GR_OUTGOING_WAITING:
     attempt(node, link);
     break;
-  case GR_LINK_CONNECTING:
+  case GR_OUTGOING_CONNECTING:
     fail_attempt(node, link, "it does not answer");
     break;
-  case GR_LINK_GREETING:
+  case GR_OUTGOING_GREETING:
     fail_attempt(node, link, "it does not answer the hello");
     break;
-  case GR_LINK_ENDING:
-    gr_link_shut(node, link);
+  case GR_OUTGOING_ENDING:
+    gr_outgoing_shut(node, link);
     break;
-  case GR_LINK_RESOLVING:
-  case GR_LINK_READY:
+  case GR_OUTGOING_RESOLVING:
+  case GR_OUTGOING_READY:
     break;
   }
   return link->deadline;
 }
 
-static struct gr_hello hello_of(const struct gr_node *node, const struct gr_link *link) {
+static struct gr_hello hello_of(const struct gr_node *node,
+                                const struct gr_outgoing *link) {
   return (struct gr_hello){.kind = GR_HELLO_OPEN,
                            .hello_version = GR_HELLO_VERSION,
                            .protocol_version = GR_PROTOCOL_VERSION,
@@ -211,7 +213,7 @@ static struct gr_hello hello_of(const struct gr_node *node, const struct gr_link
                                                               : GR_HELLO_ANYBODY};
 }
 
-static void say_hello(struct gr_node *node, struct gr_link *link) {
+static void say_hello(struct gr_node *node, struct gr_outgoing *link) {
   int error = 0;
   socklen_t size = sizeof(error);
   if (getsockopt(link->endpoint.socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
@@ -229,11 +231,11 @@ static void say_hello(struct gr_node *node, struct gr_link *link) {
     fail_attempt(node, link, "the hello cannot be sent");
     return;
   }
-  link->state = GR_LINK_GREETING;
+  link->state = GR_OUTGOING_GREETING;
 }
 
 /* Says why the two do not talk. `theirs`: the other refused; else this node does. */
-static void refuse(struct gr_node *node, struct gr_link *link, bool theirs,
+static void refuse(struct gr_node *node, struct gr_outgoing *link, bool theirs,
                    const char *why) {
   link->refused_hellos++;
   if (gr_log_limit_pass(node, &link->log_limit))
@@ -244,7 +246,7 @@ static void refuse(struct gr_node *node, struct gr_link *link, bool theirs,
 
 /* The other's verdict, as it looks from here: what it expected is what it says of itself.
  * One of the seeds may be this process's own address: then it has refused itself. */
-static void take_refusal(struct gr_node *node, struct gr_link *link,
+static void take_refusal(struct gr_node *node, struct gr_outgoing *link,
                          const struct gr_hello *reply) {
   if (reply->verdict == GR_HELLO_SAME_NAME && !gr_hello_is_member(link->id)) {
     link->pause = node->reconnect_max_ns;
@@ -264,8 +266,8 @@ static void take_refusal(struct gr_node *node, struct gr_link *link,
   fail_attempt(node, link, why);
 }
 
-static void become_ready(struct gr_node *node, struct gr_link *link) {
-  link->state = GR_LINK_READY;
+static void become_ready(struct gr_node *node, struct gr_outgoing *link) {
+  link->state = GR_OUTGOING_READY;
   link->deadline = GR_TIME_NEVER;
   link->pause = node->reconnect_min_ns;
   link->connects++;
@@ -276,7 +278,8 @@ static void become_ready(struct gr_node *node, struct gr_link *link) {
 }
 
 /* A guest may answer for a member: it is one, and does not know yet. */
-static bool is_from_whom_it_is_for(const struct gr_node *node, const struct gr_link *link,
+static bool is_from_whom_it_is_for(const struct gr_node *node,
+                                   const struct gr_outgoing *link,
                                    const struct gr_hello *reply) {
   if (reply->to != node->self) return false;
   if (memcmp(&reply->group, &node->group_id, sizeof(reply->group)) != 0) return false;
@@ -284,7 +287,7 @@ static bool is_from_whom_it_is_for(const struct gr_node *node, const struct gr_l
          !gr_hello_is_member(reply->from);
 }
 
-static void take_reply(struct gr_node *node, struct gr_link *link, gr_slice frame) {
+static void take_reply(struct gr_node *node, struct gr_outgoing *link, gr_slice frame) {
   struct gr_hello reply;
   int error = gr_hello_decode(frame, &reply);
   if (error == GR_ERR_PROTOCOL) {
@@ -305,7 +308,7 @@ static void take_reply(struct gr_node *node, struct gr_link *link, gr_slice fram
 
 /* Reads what there is: only a hello's reply is ever expected. False when the end was
  * reached, or the connection is lost. */
-static bool read_some(struct gr_link *link, const char **what) {
+static bool read_some(struct gr_outgoing *link, const char **what) {
   size_t room = 0;
   uint8_t *at = gr_frame_reader_room(&link->reader, &room);
   ssize_t got = at ? recv(link->endpoint.socket, at, room, 0) : 0;
@@ -316,7 +319,7 @@ static bool read_some(struct gr_link *link, const char **what) {
   return true;
 }
 
-static void read_reply(struct gr_node *node, struct gr_link *link) {
+static void read_reply(struct gr_node *node, struct gr_outgoing *link) {
   const char *what = NULL;
   bool open = read_some(link, &what);
   gr_slice frame;
@@ -333,7 +336,7 @@ static void read_reply(struct gr_node *node, struct gr_link *link) {
   }
 }
 
-static void read_end(struct gr_node *node, struct gr_link *link) {
+static void read_end(struct gr_node *node, struct gr_outgoing *link) {
   const char *what = NULL;
   if (!read_some(link, &what))
     lose(node, link, what);
@@ -342,20 +345,21 @@ static void read_end(struct gr_node *node, struct gr_link *link) {
 }
 
 /* More may be sent now: the group is told if it waits for that. */
-static void drained(struct gr_node *node, struct gr_link *link) {
+static void drained(struct gr_node *node, struct gr_outgoing *link) {
   if (!link->refused_send) return;
   link->refused_send = false;
   (void)gr_group_sendable(node->group, link->id);
 }
 
 /* Only what is left over is still written. */
-static void go_on_ending(struct gr_node *node, struct gr_link *link, uint32_t events) {
+static void go_on_ending(struct gr_node *node, struct gr_outgoing *link,
+                         uint32_t events) {
   if ((events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) ||
       gr_outbox_resume(&link->outbox, link->endpoint.socket) != GR_OUTBOX_BLOCKED)
-    gr_link_shut(node, link);
+    gr_outgoing_shut(node, link);
 }
 
-static void resume(struct gr_node *node, struct gr_link *link) {
+static void resume(struct gr_node *node, struct gr_outgoing *link) {
   switch (gr_outbox_resume(&link->outbox, link->endpoint.socket)) {
   case GR_OUTBOX_EMPTY:
     drained(node, link);
@@ -368,34 +372,34 @@ static void resume(struct gr_node *node, struct gr_link *link) {
   }
 }
 
-void gr_link_event(struct gr_node *node, struct gr_link *link, uint32_t events) {
+void gr_outgoing_event(struct gr_node *node, struct gr_outgoing *link, uint32_t events) {
   if (link->endpoint.socket < 0) return; /* closed earlier in this turn */
   const uint32_t ended = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
-  if (link->state == GR_LINK_CONNECTING && (events & (EPOLLOUT | ended)))
+  if (link->state == GR_OUTGOING_CONNECTING && (events & (EPOLLOUT | ended)))
     say_hello(node, link);
-  if (link->state == GR_LINK_GREETING && (events & (EPOLLIN | ended)))
+  if (link->state == GR_OUTGOING_GREETING && (events & (EPOLLIN | ended)))
     read_reply(node, link);
-  else if (link->state == GR_LINK_READY && (events & (EPOLLIN | ended)))
+  else if (link->state == GR_OUTGOING_READY && (events & (EPOLLIN | ended)))
     read_end(node, link);
-  if (link->state == GR_LINK_READY && (events & EPOLLOUT)) resume(node, link);
-  if (link->state == GR_LINK_ENDING) go_on_ending(node, link, events);
+  if (link->state == GR_OUTGOING_READY && (events & EPOLLOUT)) resume(node, link);
+  if (link->state == GR_OUTGOING_ENDING) go_on_ending(node, link, events);
 }
 
-bool gr_link_send(struct gr_node *node, struct gr_link *link, const gr_slice *parts,
-                  size_t part_count) {
+bool gr_outgoing_send(struct gr_node *node, struct gr_outgoing *link,
+                      const gr_slice *parts, size_t part_count) {
   size_t size = 0;
   for (size_t i = 0; i < part_count; i++) size += parts[i].size;
   if (size > link->outbox.frame_bytes_max)
     gr_node_halt(node, GR_ERR_INVARIANT, "a frame exceeds what the connections carry");
-  else if (link->state == GR_LINK_READY &&
+  else if (link->state == GR_OUTGOING_READY &&
            gr_outbox_add(&link->outbox, parts, part_count))
     return true;
   link->refused_send = true;
   return false;
 }
 
-void gr_link_flush(struct gr_node *node, struct gr_link *link) {
-  if (link->state != GR_LINK_READY || link->outbox.gathered == 0) return;
+void gr_outgoing_flush(struct gr_node *node, struct gr_outgoing *link) {
+  if (link->state != GR_OUTGOING_READY || link->outbox.gathered == 0) return;
   switch (gr_outbox_flush(&link->outbox, link->endpoint.socket)) {
   case GR_OUTBOX_EMPTY:
     drained(node, link);
