@@ -25,6 +25,7 @@ extern "C" {
   X(-23, NO_QUORUM, RETRY, "a majority of the members cannot be reached")                 \
   X(-24, BUSY, RETRY, "another change of the membership is under way")                    \
   X(-25, NOT_ONLINE, RETRY, "this member is not ONLINE: it joins, recovers, or has left") \
+  X(-26, OVERTAKEN, RETRY, "what was being read had to make room; begin again")          \
   X(-40, MALFORMED, INPUT, "the frame or record could not be decoded")                             \
   X(-41, CORRUPT, INPUT, "the checksum of the frame or record does not match")                          \
   X(-42, FOREIGN, INPUT, "it is of a group with another id, founders, limits or durability") \

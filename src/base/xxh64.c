@@ -14,9 +14,6 @@
 #define PRIME_4 UINT64_C(0x85ebca77c2b2ae63)
 #define PRIME_5 UINT64_C(0x27d4eb2f165667c5)
 
-/* Bytes that the four accumulators take at a time. */
-#define STRIPE_BYTES 32
-
 /* `count` is 1 to 63. */
 static inline uint64_t rotate_left(uint64_t value, unsigned count) {
   return value << count | value >> (64 - count);
@@ -30,22 +27,34 @@ static inline uint64_t merge(uint64_t hash, uint64_t accumulator) {
   return (hash ^ accumulate(0, accumulator)) * PRIME_1 + PRIME_4;
 }
 
-/* Steps 1 to 3 for at least one stripe. Four chains that do not wait for each other keep
- * the multiplier busy. */
-static uint64_t hash_stripes(const uint8_t *at, size_t stripes, uint64_t seed) {
-  uint64_t first = seed + PRIME_1 + PRIME_2;
-  uint64_t second = seed + PRIME_2;
-  uint64_t third = seed;
-  uint64_t fourth = seed - PRIME_1;
-  for (; stripes > 0; stripes--, at += STRIPE_BYTES) {
+/* Step 1. */
+static void begin(uint64_t accumulators[4], uint64_t seed) {
+  accumulators[0] = seed + PRIME_1 + PRIME_2;
+  accumulators[1] = seed + PRIME_2;
+  accumulators[2] = seed;
+  accumulators[3] = seed - PRIME_1;
+}
+
+/* Step 2. Four chains that do not wait for each other keep the multiplier busy. */
+static void take_stripes(uint64_t accumulators[4], const uint8_t *at, size_t stripes) {
+  uint64_t first = accumulators[0], second = accumulators[1];
+  uint64_t third = accumulators[2], fourth = accumulators[3];
+  for (; stripes > 0; stripes--, at += GR_XXH64_STRIPE_BYTES) {
     first = accumulate(first, gr_load_u64(at));
     second = accumulate(second, gr_load_u64(at + 8));
     third = accumulate(third, gr_load_u64(at + 16));
     fourth = accumulate(fourth, gr_load_u64(at + 24));
   }
-  uint64_t hash = rotate_left(first, 1) + rotate_left(second, 7) +
-                  rotate_left(third, 12) + rotate_left(fourth, 18);
-  return merge(merge(merge(merge(hash, first), second), third), fourth);
+  accumulators[0] = first, accumulators[1] = second;
+  accumulators[2] = third, accumulators[3] = fourth;
+}
+
+/* Step 3, for at least one stripe. */
+static uint64_t converge(const uint64_t accumulators[4]) {
+  uint64_t hash = rotate_left(accumulators[0], 1) + rotate_left(accumulators[1], 7) +
+                  rotate_left(accumulators[2], 12) + rotate_left(accumulators[3], 18);
+  for (unsigned i = 0; i < 4; i++) hash = merge(hash, accumulators[i]);
+  return hash;
 }
 
 /* Step 5: the rest, which is less than a stripe. */
@@ -70,10 +79,42 @@ static uint64_t avalanche(uint64_t hash) {
 }
 
 uint64_t gr_xxh64(const void *data, size_t size, uint64_t seed) {
+  struct gr_xxh64_stream stream;
+  gr_xxh64_begin(&stream, seed);
+  gr_xxh64_add(&stream, data, size);
+  return gr_xxh64_end(&stream);
+}
+
+void gr_xxh64_begin(struct gr_xxh64_stream *stream, uint64_t seed) {
+  stream->seed = seed;
+  stream->size = 0;
+  begin(stream->accumulators, seed);
+}
+
+void gr_xxh64_add(struct gr_xxh64_stream *stream, const void *data, size_t size) {
   const uint8_t *at = data;
-  size_t stripes = size / STRIPE_BYTES;
-  uint64_t hash = stripes > 0 ? hash_stripes(at, stripes, seed) : seed + PRIME_5;
-  hash += size;
-  if (stripes > 0) at += stripes * STRIPE_BYTES;
-  return avalanche(hash_rest(hash, at, size % STRIPE_BYTES));
+  size_t held = stream->size % GR_XXH64_STRIPE_BYTES;
+  if (size == 0) return;
+  stream->size += size;
+  if (held + size < GR_XXH64_STRIPE_BYTES) {
+    memcpy(stream->rest + held, at, size);
+    return;
+  }
+  if (held > 0) {
+    size_t missing = GR_XXH64_STRIPE_BYTES - held;
+    memcpy(stream->rest + held, at, missing);
+    take_stripes(stream->accumulators, stream->rest, 1);
+    at += missing;
+    size -= missing;
+  }
+  take_stripes(stream->accumulators, at, size / GR_XXH64_STRIPE_BYTES);
+  held = size % GR_XXH64_STRIPE_BYTES;
+  memcpy(stream->rest, at + (size - held), held);
+}
+
+uint64_t gr_xxh64_end(const struct gr_xxh64_stream *stream) {
+  bool striped = stream->size >= GR_XXH64_STRIPE_BYTES;
+  uint64_t hash = striped ? converge(stream->accumulators) : stream->seed + PRIME_5;
+  hash += stream->size; /* step 4 */
+  return avalanche(hash_rest(hash, stream->rest, stream->size % GR_XXH64_STRIPE_BYTES));
 }

@@ -81,7 +81,7 @@ Test(error, codes_keep_their_values) {
               {GR_ERR_HALTED, -65},         {GR_ERR_SYSTEM, -66},
               {GR_ERR_STORAGE, -67},        {GR_ERR_OUTDATED, -68},
               {GR_ERR_NO_QUORUM, -23},      {GR_ERR_BUSY, -24},
-              {GR_ERR_NOT_ONLINE, -25},     {GR_ERR_WRONG_GROUP, -80},
+              {GR_ERR_NOT_ONLINE, -25},     {GR_ERR_OVERTAKEN, -26},      {GR_ERR_WRONG_GROUP, -80},
               {GR_ERR_UUID_PRESENT, -81},   {GR_ERR_VERSION_TOO_LOW, -82},
               {GR_ERR_GROUP_IS_FULL, -83},  {GR_ERR_LIMITS_DIFFER, -84},
               {GR_ERR_NOT_AUTHORIZED, -85}, {GR_ERR_DIVERGED, -86},

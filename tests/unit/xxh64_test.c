@@ -75,3 +75,21 @@ Test(xxh64, sees_every_changed_bit) {
     data[bit / 8] ^= (uint8_t)(1u << bit % 8);
   }
 }
+
+/* In pieces of every size, each cut anew by what the last one left. */
+Test(xxh64, does_not_depend_on_how_the_bytes_are_cut) {
+  uint8_t data[300];
+  fill(data, sizeof(data));
+  for (size_t size = 0; size <= sizeof(data); size += 1 + size / 40) {
+    uint64_t whole = gr_xxh64(data, size, SEED);
+    for (size_t piece = 1; piece <= 70; piece++) {
+      struct gr_xxh64_stream stream;
+      gr_xxh64_begin(&stream, SEED);
+      for (size_t at = 0; at < size; at += piece)
+        gr_xxh64_add(&stream, data + at, size - at < piece ? size - at : piece);
+      gr_xxh64_add(&stream, NULL, 0);
+      cr_assert_eq(gr_xxh64_end(&stream), whole, "%zu bytes in pieces of %zu", size,
+                   piece);
+    }
+  }
+}
