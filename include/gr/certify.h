@@ -6,8 +6,8 @@
  * At the origin, when a transaction is about to commit:
  *
  *   gr_writeset_clear(), gr_writeset_snapshot(), gr_writeset_add() or
- * gr_writeset_change() for each row, gr_writeset_encode(): the bytes go into the total
- * order, beside the effects.
+ *   gr_writeset_change() for each row, gr_writeset_encode(): the bytes go into the total
+ *   order, beside the effects.
  *
  * At every member, for each transaction in the order, one after another:
  *
@@ -49,11 +49,9 @@ enum gr_key_kind {
 
 /* Flags of a write set. */
 #define GR_WRITESET_SERIALIZABLE 1u /* ran at isolation level SERIALIZABLE */
-#define GR_WRITESET_CASCADING                                                            \
-  2u /* wrote rows by cascading foreign keys, without keys of them */
-#define GR_WRITESET_BARRIER                                                              \
-  4u /* DDL: applied after all before it, and before all behind it */
-#define GR_WRITESET_READ_ONLY 8u /* wrote nothing: has SHARED keys only, or none */
+#define GR_WRITESET_CASCADING 2u    /* foreign keys cascaded to rows without keys here */
+#define GR_WRITESET_BARRIER 4u      /* DDL: after all before it, before all behind it */
+#define GR_WRITESET_READ_ONLY 8u    /* wrote nothing: has SHARED keys only, or none */
 
 /* Sequence numbers are at most this. */
 #define GR_CERTIFY_SEQNO_MAX (UINT64_MAX / 4)
@@ -159,22 +157,20 @@ GR_API uint64_t gr_key_hash(const gr_slice *parts, size_t part_count);
 typedef struct gr_certifier gr_certifier;
 
 /* Modes, to be changed only at a point of the order. */
-#define GR_CERTIFIER_STRICT 1u /* several members write: refuse what keys do not cover   \
-                                */
-#define GR_CERTIFIER_DEPENDENCIES_ONLY                                                   \
-  2u /* one member writes: nothing conflicts or is too old */
+#define GR_CERTIFIER_STRICT 1u            /* several write: refuse what no key covers */
+#define GR_CERTIFIER_DEPENDENCIES_ONLY 2u /* one writes: no conflicts, none too old */
 
-#define GR_CERTIFIER_BYTES_MIN 4352
+#define GR_CERTIFIER_BYTES_MIN 4304
 #define GR_CERTIFIER_BYTES_MAX (UINT64_C(1) << 32)
 
 /* Equal at all members. */
 typedef struct gr_certifier_options {
   size_t size;               /* sizeof(gr_certifier_options) */
-  uint64_t memory_bytes_max; /* all memory; 0: 64 MiB. Room for rows_max, 12 rows for
-                                each whole 256 bytes beyond 4096 */
+  uint64_t memory_bytes_max; /* all memory; 0: 64 MiB. Room for rows_max: 9 rows for
+                                each whole 208 bytes beyond 4096 */
   uint64_t window_max;       /* a snapshot this many seqnos behind its transaction's
-                                predecessor is the oldest to be judged; 0: memory is the only
-                                limit */
+                                predecessor is the oldest to be judged; 0: memory is the
+                                only limit */
   uint32_t mode;             /* GR_CERTIFIER_..., to begin with */
 } gr_certifier_options;
 
@@ -190,7 +186,7 @@ GR_API int gr_certifier_new(gr_certifier **certifier, const gr_certifier_options
                             const gr_allocator *allocator);
 GR_API void gr_certifier_free(gr_certifier *certifier);
 
-enum gr_verdict_kind {
+enum gr_certifier_verdict_kind {
   GR_VERDICT_COMMIT = 0,
   GR_VERDICT_CONFLICT, /* somebody was first */
   GR_VERDICT_TOO_OLD,  /* its snapshot lies below the floor: nobody knows any more */
@@ -199,29 +195,32 @@ enum gr_verdict_kind {
   GR_VERDICT_TOO_LARGE             /* more keys, besides SHARED ones, than rows_max */
 };
 
-typedef struct gr_verdict {
-  size_t size; /* sizeof(gr_verdict), set by the caller */
-  enum gr_verdict_kind kind;
+typedef struct gr_certifier_verdict {
+  size_t size; /* sizeof(gr_certifier_verdict), set by the caller */
+  enum gr_certifier_verdict_kind kind;
   uint32_t key;    /* CONFLICT: the number of the first key that conflicts */
   gr_seqno winner; /* CONFLICT: the last that committed what conflicts with that key */
   gr_seqno depends_on; /* COMMIT: all that committed up to this one must be applied before
                           it */
-} gr_verdict;
+} gr_certifier_verdict;
 
 /* Judges the transaction at `seqno`; seqnos ascend, and may have gaps.
  *
  * GR_OK             the verdict holds
- * GR_ERR_INVALID    an argument is NULL, the verdict has no size, `seqno` does not ascend
- * or is above GR_CERTIFY_SEQNO_MAX GR_ERR_MALFORMED  no write set, or one whose snapshot
- * is not before `seqno` GR_ERR_PROTOCOL   of a version that is not known GR_ERR_STATE
- * importing On any error nothing changed.
+ * GR_ERR_INVALID    an argument is NULL, the verdict has no size, or `seqno` does not
+ *                   ascend or is above GR_CERTIFY_SEQNO_MAX
+ * GR_ERR_MALFORMED  no write set, or one whose snapshot is not before `seqno`
+ * GR_ERR_PROTOCOL   of a version that is not known
+ * GR_ERR_STATE      importing
+ *
+ * On any error nothing changed.
  */
 GR_API int gr_certifier_certify(gr_certifier *certifier, gr_seqno seqno,
-                                gr_slice write_set, gr_verdict *verdict);
+                                gr_slice write_set, gr_certifier_verdict *verdict);
 
-/* That this write set will be certified soon: only a hint, which makes that faster when
- * several wait. */
-GR_API void gr_certifier_prefetch(const gr_certifier *certifier, gr_slice write_set);
+/* That this write set will be certified soon. Only a hint, which lets memory come while
+ * others are certified: best given for each, in order, some 32 keys ahead. */
+GR_API void gr_certifier_prefetch(gr_certifier *certifier, gr_slice write_set);
 
 /* A mark that travels in the order: all members have applied everything up to it. A lower
  * one than before is ignored. Seqnos certified from now on are above it. GR_OK,
@@ -249,8 +248,8 @@ GR_API int gr_certifier_begin_at(gr_certifier *certifier, gr_seqno floor,
                                  gr_seqno watermark);
 
 /* Takes the transaction at `seqno` with the verdict that it got before. `depends_on`,
- * which may be NULL, as in gr_verdict. One that did not commit may come without its write
- * set, empty.
+ * which may be NULL, as in gr_certifier_verdict. One that did not commit may come without
+ * its write set, empty.
  *
  * GR_OK             done
  * GR_ERR_TOO_LARGE  it cannot have committed with these options
@@ -271,8 +270,7 @@ GR_API int gr_certifier_export_begin(gr_certifier *certifier);
  * GR_OK             done
  * GR_ERR_INVALID    an argument is NULL, or no room
  * GR_ERR_STATE      none is open
- * GR_ERR_OVERTAKEN  certifying needed the room of what was not read yet: end it, begin
- * again
+ * GR_ERR_OVERTAKEN  certifying needed the room of what was not read: end it, begin again
  */
 GR_API int gr_certifier_export_read(gr_certifier *certifier, void *buffer,
                                     size_t capacity, size_t *size);

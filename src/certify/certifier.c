@@ -49,6 +49,7 @@ static gr_certifier *carve(struct gr_carver *carver,
                                 .place_mask = place_mask(capacity)},
                       .mode = options->mode,
                       .options = *options};
+  memset(ring, 0, capacity * sizeof(*ring)); /* no call waits for the system's pages */
   gr_certifier_reset(c, 0, 0);
   return c;
 }

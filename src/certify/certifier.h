@@ -14,15 +14,14 @@
 #include "base/xxh64.h"
 #include "certify/index.h"
 
-/* What is not rows and index; part of the formula of rows_max that the header publishes.
- */
+/* What is not rows and index: part of the published formula of rows_max. */
 #define GR_CERTIFIER_FIXED_BYTES 4096
 
 /* A bucket and its rows. */
 #define GR_CERTIFIER_UNIT_BYTES                                                          \
   (sizeof(struct gr_bucket) + GR_BUCKET_ROWS * sizeof(struct gr_row))
 
-_Static_assert(GR_CERTIFIER_UNIT_BYTES == 256, "published: twelve rows in 256 bytes");
+_Static_assert(GR_CERTIFIER_UNIT_BYTES == 208, "published: nine rows in 208 bytes");
 
 #define GR_CERTIFIER_MODES (GR_CERTIFIER_STRICT | GR_CERTIFIER_DEPENDENCIES_ONLY)
 
@@ -63,6 +62,9 @@ struct gr_image {
   uint64_t left; /* import: rows to come */
 };
 
+/* Announced keys whose buckets are on their way to the cache: enough to hide memory. */
+#define GR_ANNOUNCED 16
+
 struct gr_certifier {
   struct gr_rows rows;
   struct gr_index index;
@@ -71,6 +73,9 @@ struct gr_certifier {
   gr_seqno floor;
   gr_seqno watermark;
   gr_seqno barrier;
+  uint64_t announced[GR_ANNOUNCED]; /* hashes, from `announced_next` on in the order of
+                                       coming */
+  uint32_t announced_next;
   struct gr_image exporting;
   struct gr_image importing;
   gr_certifier_options options; /* with defaults filled in */

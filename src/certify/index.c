@@ -26,7 +26,7 @@ void gr_index_prefetch_rows(const struct gr_index *index, const struct gr_row *r
   uint32_t found = gr_bucket_match(bucket, tag, ~index->place_mask);
   for (; found != 0; found &= found - 1) {
     uint32_t place = lowest(index, bucket, found);
-    if (place != 0) __builtin_prefetch(&ring[place - 1]);
+    if (place != 0) gr_prefetch(&ring[place - 1]);
   }
 }
 

@@ -39,25 +39,35 @@ static void prefetch_rows(const gr_certifier *c, const struct gr_write_set *set,
     gr_index_prefetch_rows(&c->index, c->rows.ring, gr_write_set_hash(set, i));
 }
 
-void gr_certifier_prefetch(const gr_certifier *c, gr_slice write_set) {
+/* The rows of a key can be called for only when its bucket has come: so keys wait in a
+ * ring while others are announced. */
+static void announce(gr_certifier *c, uint64_t hash) {
+  uint64_t *place = &c->announced[c->announced_next++ % GR_ANNOUNCED];
+  gr_index_prefetch_rows(&c->index, c->rows.ring, *place);
+  gr_index_prefetch(&c->index, hash);
+  *place = hash;
+}
+
+void gr_certifier_prefetch(gr_certifier *c, gr_slice write_set) {
   struct gr_write_set set;
   if (!c || gr_write_set_decode(&set, write_set) != GR_OK) return;
-  prefetch_buckets(&c->index, &set, 0, AHEAD);
+  for (uint32_t i = 0; i < set.key_count && i < GR_ANNOUNCED; i++)
+    announce(c, gr_write_set_hash(&set, i));
 }
 
 /* ---- purging ---- */
 
-/* Forgets up to `count` dead rows. */
+/* Forgets up to `count` dead rows. Those that will be next are called for: the buckets of
+ * some, and the rows that say which buckets those behind have. */
 static void purge(gr_certifier *c, uint64_t count) {
   struct gr_rows *rows = &c->rows;
   uint64_t until = rows->live - rows->first < count ? rows->live : rows->first + count;
   c->purged += until - rows->first;
-  for (uint64_t ahead = rows->first; ahead < until && ahead < rows->first + AHEAD;
-       ahead++)
-    gr_index_prefetch(&c->index, gr_rows_at(rows, ahead)->hash);
   while (rows->first < until) {
-    if (rows->first + AHEAD < until)
-      gr_index_prefetch(&c->index, gr_rows_at(rows, rows->first + AHEAD)->hash);
+    if (rows->first + 8 * AHEAD < rows->end)
+      gr_prefetch(gr_rows_at(rows, rows->first + 8 * AHEAD));
+    if (rows->first + 2 * AHEAD < rows->end)
+      gr_index_prefetch(&c->index, gr_rows_at(rows, rows->first + 2 * AHEAD)->hash);
     gr_index_remove(&c->index, gr_rows_at(rows, rows->first)->hash, rows->first_place);
     gr_rows_drop(rows);
   }
@@ -94,7 +104,7 @@ static gr_seqno least_dependency(const gr_certifier *c, gr_seqno seqno,
 
 /* Looks at all keys, in their order, until one conflicts. */
 static void judge_keys(const gr_certifier *c, const struct gr_write_set *set,
-                       gr_seqno snapshot, gr_verdict *verdict) {
+                       gr_seqno snapshot, gr_certifier_verdict *verdict) {
   prefetch_buckets(&c->index, set, 0, 2 * AHEAD);
   prefetch_rows(c, set, 0, AHEAD);
   for (uint32_t i = 0; i < set->key_count; i++) {
@@ -114,9 +124,9 @@ static void judge_keys(const gr_certifier *c, const struct gr_write_set *set,
   }
 }
 
-static gr_verdict judge(const gr_certifier *c, gr_seqno seqno,
-                        const struct gr_write_set *set) {
-  gr_verdict verdict = {.kind = GR_VERDICT_COMMIT};
+static gr_certifier_verdict judge(const gr_certifier *c, gr_seqno seqno,
+                                  const struct gr_write_set *set) {
+  gr_certifier_verdict verdict = {.kind = GR_VERDICT_COMMIT};
   bool strict = (c->mode & GR_CERTIFIER_STRICT) != 0;
   bool conflicts = (c->mode & GR_CERTIFIER_DEPENDENCIES_ONLY) == 0;
   if (strict && (set->flags & GR_WRITESET_SERIALIZABLE) != 0) {
@@ -173,7 +183,7 @@ static void advance(gr_certifier *c, gr_seqno seqno) {
 }
 
 int gr_certifier_certify(gr_certifier *c, gr_seqno seqno, gr_slice write_set,
-                         gr_verdict *verdict) {
+                         gr_certifier_verdict *verdict) {
   struct gr_write_set set;
   if (!c || !verdict || verdict->size < sizeof(verdict->size)) return GR_ERR_INVALID;
   int error = take(c, seqno, write_set, &set);
@@ -181,7 +191,7 @@ int gr_certifier_certify(gr_certifier *c, gr_seqno seqno, gr_slice write_set,
   prefetch_buckets(&c->index, &set, 0, AHEAD);
   advance(c, seqno);
   purge_some(c, set.stored_count);
-  gr_verdict judged = judge(c, seqno, &set);
+  gr_certifier_verdict judged = judge(c, seqno, &set);
   if (judged.kind == GR_VERDICT_COMMIT) remember(c, seqno, &set);
   c->verdicts[judged.kind]++;
   return gr_fill_in(verdict, verdict->size, &judged, sizeof(judged));
@@ -190,7 +200,7 @@ int gr_certifier_certify(gr_certifier *c, gr_seqno seqno, gr_slice write_set,
 int gr_certifier_record(gr_certifier *c, gr_seqno seqno, gr_slice write_set,
                         bool committed, gr_seqno *depends_on) {
   struct gr_write_set set = {.flags = GR_WRITESET_READ_ONLY};
-  gr_verdict verdict = {.kind = GR_VERDICT_COMMIT};
+  gr_certifier_verdict verdict = {.kind = GR_VERDICT_COMMIT};
   if (!c) return GR_ERR_INVALID;
   static const uint8_t nothing[GR_WRITESET_HEADER_BYTES] = {GR_WRITE_SET_VERSION};
   bool absent = !committed && write_set.size == 0;

@@ -2,8 +2,8 @@
  *
  * Write sets as bytes. All numbers are little-endian.
  *
- *   version u8 | flags u8 | 0 u16 | keys u32 | snapshot u64 | keys x { hash u64 | kind u8
- * }
+ *   version u8 | flags u8 | 0 u16 | keys u32 | snapshot u64 |
+ *   keys x { hash u64 | kind u8 }
  */
 #ifndef GR_CERTIFY_WRITE_SET_H
 #define GR_CERTIFY_WRITE_SET_H
@@ -41,8 +41,7 @@ static inline enum gr_key_kind gr_write_set_kind(const struct gr_write_set *set,
   return (enum gr_key_kind)set->keys[(size_t)index * GR_WRITESET_KEY_BYTES + 8];
 }
 
-/* Whether it must be applied alone: by its flag, or since nothing says what it touches.
- */
+/* Whether it must be applied alone: by its flag, or as nothing says what it touches. */
 static inline bool gr_write_set_is_barrier(const struct gr_write_set *set) {
   if ((set->flags & GR_WRITESET_BARRIER) != 0) return true;
   return set->key_count == 0 && (set->flags & GR_WRITESET_READ_ONLY) == 0;

@@ -21,7 +21,7 @@ struct call {
   uint32_t mode;
   uint8_t bytes[ENCODED_MAX];
   size_t size;
-  gr_verdict verdict;
+  gr_certifier_verdict verdict;
 };
 
 struct lockstep {
@@ -94,7 +94,7 @@ static size_t encode(uint8_t *bytes, const struct naive_write_set *set) {
 
 /* ---- calls, to both ---- */
 
-static bool same_verdict(const gr_verdict *a, const gr_verdict *b) {
+static bool same_verdict(const gr_certifier_verdict *a, const gr_certifier_verdict *b) {
   return a->kind == b->kind && a->key == b->key && a->winner == b->winner &&
          a->depends_on == b->depends_on;
 }
@@ -108,7 +108,7 @@ static const char *certify(struct lockstep *l) {
   gr_seqno seqno = l->naive.last + 1;
   if (choose(l, 8) == 0) seqno += choose(l, 3) - 1; /* may wrap: none ascends, then */
   struct naive_write_set set = choose_write_set(l, seqno);
-  gr_verdict expected = {.kind = GR_VERDICT_COMMIT};
+  gr_certifier_verdict expected = {.kind = GR_VERDICT_COMMIT};
   call->kind = CALL_CERTIFY;
   call->seqno = seqno;
   call->size = encode(call->bytes, &set);
@@ -153,7 +153,7 @@ static const char *change_mode(struct lockstep *l) {
 /* ---- another one takes over ---- */
 
 static const char *repeat_call(gr_certifier *certifier, const struct call *call) {
-  gr_verdict verdict = {.size = sizeof(verdict)};
+  gr_certifier_verdict verdict = {.size = sizeof(verdict)};
   switch (call->kind) {
   case CALL_STABLE:
     gr_certifier_stable(certifier, call->seqno);
@@ -294,10 +294,10 @@ const char *lockstep_run(lockstep_choose *choose_, void *context, uint64_t steps
   l.snapshot_reach = 1 + choose(&l, 30);
   l.hash_factor = choose(&l, 4) == 0 ? 0 : 1;
   gr_certifier_options options = {.size = sizeof(options),
-                                  .memory_bytes_max = 4096 + 256 * units,
+                                  .memory_bytes_max = 4096 + 208 * units,
                                   .window_max = window,
                                   .mode = mode};
-  l.naive = (struct naive){.rows_max = (uint32_t)(12 * units),
+  l.naive = (struct naive){.rows_max = (uint32_t)(9 * units),
                            .window_max = window,
                            .mode = mode};
   const char *wrong = NULL;

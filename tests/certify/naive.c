@@ -55,27 +55,27 @@ static gr_seqno last_met(const struct naive *naive, gr_key key) {
   return last;
 }
 
-static gr_verdict judge(const struct naive *naive, gr_seqno seqno,
-                        const struct naive_write_set *set) {
+static gr_certifier_verdict judge(const struct naive *naive, gr_seqno seqno,
+                                  const struct naive_write_set *set) {
   bool strict = naive->mode & GR_CERTIFIER_STRICT;
   bool judges = !(naive->mode & GR_CERTIFIER_DEPENDENCIES_ONLY);
   if (strict && (set->flags & GR_WRITESET_SERIALIZABLE))
-    return (gr_verdict){.kind = GR_VERDICT_REFUSED_SERIALIZABLE};
+    return (gr_certifier_verdict){.kind = GR_VERDICT_REFUSED_SERIALIZABLE};
   if (strict && (set->flags & GR_WRITESET_CASCADING))
-    return (gr_verdict){.kind = GR_VERDICT_REFUSED_CASCADING};
+    return (gr_certifier_verdict){.kind = GR_VERDICT_REFUSED_CASCADING};
   if (stored_count(set) > naive->rows_max)
-    return (gr_verdict){.kind = GR_VERDICT_TOO_LARGE};
+    return (gr_certifier_verdict){.kind = GR_VERDICT_TOO_LARGE};
   if (judges && set->snapshot != GR_SNAPSHOT_NONE && set->snapshot < naive->floor)
-    return (gr_verdict){.kind = GR_VERDICT_TOO_OLD};
+    return (gr_certifier_verdict){.kind = GR_VERDICT_TOO_OLD};
   gr_seqno depends_on = greater(naive->floor, naive->barrier);
   for (uint32_t i = 0; i < set->key_count; i++) {
     gr_seqno met = last_met(naive, set->keys[i]);
     if (judges && set->snapshot != GR_SNAPSHOT_NONE && met > set->snapshot)
-      return (gr_verdict){.kind = GR_VERDICT_CONFLICT, .key = i, .winner = met};
+      return (gr_certifier_verdict){.kind = GR_VERDICT_CONFLICT, .key = i, .winner = met};
     depends_on = greater(depends_on, met);
   }
   if (is_barrier(set)) depends_on = seqno - 1;
-  return (gr_verdict){.kind = GR_VERDICT_COMMIT, .depends_on = depends_on};
+  return (gr_certifier_verdict){.kind = GR_VERDICT_COMMIT, .depends_on = depends_on};
 }
 
 static void remember(struct naive *naive, gr_seqno seqno,
@@ -89,7 +89,7 @@ static void remember(struct naive *naive, gr_seqno seqno,
 }
 
 int naive_certify(struct naive *naive, gr_seqno seqno, const struct naive_write_set *set,
-                  gr_verdict *verdict) {
+                  gr_certifier_verdict *verdict) {
   if (seqno <= naive->last) return GR_ERR_INVALID;
   if (set->snapshot != GR_SNAPSHOT_NONE && set->snapshot >= seqno)
     return GR_ERR_MALFORMED;

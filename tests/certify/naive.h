@@ -36,14 +36,13 @@ struct naive {
       rows[NAIVE_ROWS_MAX]; /* above the floor, in the order of their coming */
 };
 
-/* Whether a key of one kind, and a committed one of the other, of the same row, conflict.
- */
+/* Whether a key meets a committed one of the same row: a conflict, if it is newer. */
 bool naive_conflicts(enum gr_key_kind mine, enum gr_key_kind committed);
 
 /* GR_OK; GR_ERR_INVALID if `seqno` does not ascend; GR_ERR_MALFORMED if the snapshot lies
  * ahead, or a READ_ONLY one writes. */
 int naive_certify(struct naive *naive, gr_seqno seqno, const struct naive_write_set *set,
-                  gr_verdict *verdict);
+                  gr_certifier_verdict *verdict);
 
 void naive_stable(struct naive *naive, gr_seqno watermark);
 
