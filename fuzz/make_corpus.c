@@ -7,7 +7,7 @@
  *
  *   make_corpus fuzz/corpus
  */
-#include "fuzz.h"
+#include "make_corpus.h"
 
 #include "base/random.h"
 #include "membership/message.h"
@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define PATH_BYTES_MAX 4096
-#define SEED_BYTES_MAX 4096
 
 static const struct gr_roster roster = {.tag = 0x6772,
                                         .view = 1,
@@ -32,8 +31,8 @@ static const struct gr_roster roster = {.tag = 0x6772,
 static const gr_ballot ballot = {1, 2, 9};
 static const struct gr_cut cut = {.lanes = 5, .marks = {{0, 4}, {0, 0}, {0, 6}}};
 
-static void save(const char *folder, const char *target, const char *name,
-                 const struct gr_writer *seed) {
+void save(const char *folder, const char *target, const char *name,
+          const struct gr_writer *seed) {
   char path[PATH_BYTES_MAX];
   FUZZ_CHECK(!seed->bad, "a seed is not too large");
   int length = snprintf(path, sizeof(path), "%s/%s/seed-%s", folder, target, name);
@@ -563,6 +562,8 @@ int main(int argc, char **argv) {
   make_schedules(argv[1], bytes);
   make_babble(argv[1], "receive", bytes);
   make_babble(argv[1], "membership", bytes);
+  make_babble(argv[1], "certify", bytes);
+  make_certified(argv[1], bytes);
   make_joined(argv[1], bytes);
   make_broken_off(argv[1], bytes);
   make_admitted(argv[1], bytes);
