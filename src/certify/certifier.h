@@ -76,6 +76,7 @@ struct gr_certifier {
   uint64_t announced[GR_ANNOUNCED]; /* hashes, from `announced_next` on in the order of
                                        coming */
   uint32_t announced_next;
+  uint64_t announced_count; /* keys whose turn is still to come */
   struct gr_image exporting;
   struct gr_image importing;
   gr_certifier_options options; /* with defaults filled in */

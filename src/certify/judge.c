@@ -43,6 +43,7 @@ static void prefetch_rows(const gr_certifier *c, const struct gr_write_set *set,
  * ring while others are announced. */
 static void announce(gr_certifier *c, uint64_t hash) {
   uint64_t *place = &c->announced[c->announced_next++ % GR_ANNOUNCED];
+  c->announced_count++;
   gr_index_prefetch_rows(&c->index, c->rows.ring, *place);
   gr_index_prefetch(&c->index, hash);
   *place = hash;
@@ -50,9 +51,17 @@ static void announce(gr_certifier *c, uint64_t hash) {
 
 void gr_certifier_prefetch(gr_certifier *c, gr_slice write_set) {
   struct gr_write_set set;
-  if (!c || gr_write_set_decode(&set, write_set) != GR_OK) return;
+  if (!c || gr_write_set_decode_header(&set, write_set) != GR_OK) return;
   for (uint32_t i = 0; i < set.key_count && i < GR_ANNOUNCED; i++)
     announce(c, gr_write_set_hash(&set, i));
+}
+
+/* Whether all keys of the next write set are on their way already. A guess: who is
+ * announced is counted, not remembered. If something else comes, it only takes longer. */
+static bool was_announced(gr_certifier *c, uint32_t key_count) {
+  bool guess = key_count <= GR_ANNOUNCED && key_count <= c->announced_count;
+  c->announced_count -= key_count < c->announced_count ? key_count : c->announced_count;
+  return guess;
 }
 
 /* ---- purging ---- */
@@ -105,8 +114,10 @@ static gr_seqno least_dependency(const gr_certifier *c, gr_seqno seqno,
 /* Looks at all keys, in their order, until one conflicts. */
 static void judge_keys(const gr_certifier *c, const struct gr_write_set *set,
                        gr_seqno snapshot, gr_certifier_verdict *verdict) {
-  prefetch_buckets(&c->index, set, 0, 2 * AHEAD);
-  prefetch_rows(c, set, 0, AHEAD);
+  if (!set->is_near) {
+    prefetch_buckets(&c->index, set, 0, 2 * AHEAD);
+    prefetch_rows(c, set, 0, AHEAD);
+  }
   for (uint32_t i = 0; i < set->key_count; i++) {
     if (i % AHEAD == 0 && i > 0) {
       prefetch_buckets(&c->index, set, i + AHEAD, i + 2 * AHEAD);
@@ -188,7 +199,8 @@ int gr_certifier_certify(gr_certifier *c, gr_seqno seqno, gr_slice write_set,
   if (!c || !verdict || verdict->size < sizeof(verdict->size)) return GR_ERR_INVALID;
   int error = take(c, seqno, write_set, &set);
   if (error != GR_OK) return error;
-  prefetch_buckets(&c->index, &set, 0, AHEAD);
+  set.is_near = was_announced(c, set.key_count);
+  if (!set.is_near) prefetch_buckets(&c->index, &set, 0, AHEAD);
   advance(c, seqno);
   purge_some(c, set.stored_count);
   gr_certifier_verdict judged = judge(c, seqno, &set);

@@ -14,7 +14,7 @@ void gr_write_set_encode_header(uint8_t *at, const struct gr_write_set *set) {
   gr_store_u64(at + 8, set->snapshot);
 }
 
-int gr_write_set_decode(struct gr_write_set *set, gr_slice encoded) {
+int gr_write_set_decode_header(struct gr_write_set *set, gr_slice encoded) {
   const uint8_t *at = encoded.data;
   if (!at || encoded.size < GR_WRITESET_HEADER_BYTES) return GR_ERR_MALFORMED;
   if (at[0] != GR_WRITE_SET_VERSION) return GR_ERR_PROTOCOL;
@@ -27,6 +27,12 @@ int gr_write_set_decode(struct gr_write_set *set, gr_slice encoded) {
       key_bytes % GR_WRITESET_KEY_BYTES != 0 ||
       key_bytes / GR_WRITESET_KEY_BYTES != set->key_count)
     return GR_ERR_MALFORMED;
+  return GR_OK;
+}
+
+int gr_write_set_decode(struct gr_write_set *set, gr_slice encoded) {
+  int error = gr_write_set_decode_header(set, encoded);
+  if (error != GR_OK) return error;
   for (uint32_t i = 0; i < set->key_count; i++) {
     enum gr_key_kind kind = gr_write_set_kind(set, i);
     if (kind > GR_KEY_EXCLUSIVE) return GR_ERR_MALFORMED;

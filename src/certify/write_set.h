@@ -24,10 +24,14 @@ struct gr_write_set {
   uint32_t key_count;
   uint32_t stored_count; /* keys that are remembered if it commits: all but SHARED ones */
   const uint8_t *keys;
+  bool is_near; /* the certifier has called for what its keys need */
 };
 
 /* GR_OK, GR_ERR_MALFORMED, GR_ERR_PROTOCOL */
 int gr_write_set_decode(struct gr_write_set *set, gr_slice encoded);
+
+/* The same, but looks at no key, which may be of no kind: for who wants their hashes. */
+int gr_write_set_decode_header(struct gr_write_set *set, gr_slice encoded);
 
 /* Into GR_WRITESET_HEADER_BYTES. */
 void gr_write_set_encode_header(uint8_t *at, const struct gr_write_set *set);
