@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A certifier at work: a table that is as full as the window makes it, with a stream of
- * transactions of which the oldest are purged as fast as new ones come.
+ * transactions of which the oldest are purged as fast as new ones come. Rates are of
+ * processor time: what one core does that does nothing else.
  */
 #ifndef BENCH_CERTIFY_RUN_H
 #define BENCH_CERTIFY_RUN_H
