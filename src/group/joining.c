@@ -199,6 +199,10 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
 
 void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int error) {
   struct gr_joining *joining = &group->joining;
+  if (group->leaving) { /* whatever came first: it was not to stay */
+    cause = GR_CAUSE_LEFT;
+    error = GR_OK;
+  }
   gr_status status = gr_members_status(group);
   /* Its host may have more than the engine has come to. */
   if (status.view != 0 && joining->applied < status.seqno) {
