@@ -215,7 +215,7 @@ static void make_joins(const char *folder, uint8_t *bytes) {
   struct gr_writer seed = message_seed(bytes, GR_MESSAGE_JOIN);
   gr_join_encode(&seed, &join);
   save(folder, "decode_message", "join", &seed);
-  struct gr_answer answer = {.verdict = GR_VERDICT_ADMITTED,
+  struct gr_answer answer = {.verdict = GR_ANSWER_ADMITTED,
                              .incarnation = 7,
                              .member = 4,
                              .contact_count = 2,
@@ -224,7 +224,7 @@ static void make_joins(const char *folder, uint8_t *bytes) {
   seed = message_seed(bytes, GR_MESSAGE_ANSWER);
   gr_answer_encode(&seed, &answer);
   save(folder, "decode_message", "answer", &seed);
-  answer = (struct gr_answer){.verdict = GR_VERDICT_REFUSED,
+  answer = (struct gr_answer){.verdict = GR_ANSWER_REFUSED,
                               .incarnation = 7,
                               .error = GR_ERR_GROUP_IS_FULL};
   seed = message_seed(bytes, GR_MESSAGE_ANSWER);

@@ -259,15 +259,15 @@ static void write_join(struct run *run, struct fuzz_input *input, gr_member_id f
 static void write_answer(struct run *run, struct fuzz_input *input,
                          struct gr_writer *writer) {
   uint8_t choice = fuzz_u8(input);
-  struct gr_answer answer = {.verdict = (enum gr_verdict)(choice % 5),
+  struct gr_answer answer = {.verdict = (enum gr_answer_kind)(choice % 5),
                              .incarnation = near(input, gr_paxos_incarnation(
                                                             run->peers.group->paxos)),
                              .detail = near(input, 1),
                              .contact_count = choice >> 3 & 3};
-  if (answer.verdict == GR_VERDICT_REFUSED || choice & 0x80)
+  if (answer.verdict == GR_ANSWER_REFUSED || choice & 0x80)
     answer.error = -(1 + fuzz_u8(input) % 30);
-  if (answer.verdict == GR_VERDICT_ADMITTED) answer.member = near(input, SELF);
-  if (answer.verdict == GR_VERDICT_REDIRECT) answer.contact_count = 1;
+  if (answer.verdict == GR_ANSWER_ADMITTED) answer.member = near(input, SELF);
+  if (answer.verdict == GR_ANSWER_REDIRECT) answer.contact_count = 1;
   for (uint32_t i = 0; i < answer.contact_count; i++)
     answer.contacts[i] = (struct gr_contact){.id = near(input, i + 2),
                                              .leads = (choice & 0x20) != 0,

@@ -7,7 +7,7 @@
  */
 #include "group/group.h"
 
-static void answer(struct gr_link *link, enum gr_verdict verdict, int error,
+static void answer(struct gr_link *link, enum gr_answer_kind verdict, int error,
                    uint64_t detail) {
   link->verdict = verdict;
   link->answer_error = error;
@@ -57,7 +57,7 @@ static void answer_member(struct gr_group *group, gr_member_id from,
     link->until = group->now + group->options.join_timeout_ns;
   link->answer_incarnation = header->incarnation;
   link->answer_group = header->group;
-  answer(link, GR_VERDICT_GONE, behind ? GR_ERR_BEHIND : GR_ERR_REMOVED,
+  answer(link, GR_ANSWER_GONE, behind ? GR_ERR_BEHIND : GR_ERR_REMOVED,
          gr_members_status(group).epoch);
 }
 
@@ -100,11 +100,11 @@ static void replace(struct gr_group *group, struct gr_link *link, const gr_seat 
   bool gone = moved || !former || former->suspected;
   if (seat->id == gr_members_status(group).self ||
       (!gone && group->now - link->asked_first >= group->options.suspect_ceiling_ns)) {
-    answer(link, GR_VERDICT_REFUSED, GR_ERR_UUID_PRESENT, seat->id);
+    answer(link, GR_ANSWER_REFUSED, GR_ERR_UUID_PRESENT, seat->id);
     return;
   }
   if (gone) gr_leading_remove(group, seat->id, GR_VIEW_REPLACED);
-  answer(link, GR_VERDICT_WAIT, GR_ERR_UUID_PRESENT, seat->id);
+  answer(link, GR_ANSWER_WAIT, GR_ERR_UUID_PRESENT, seat->id);
 }
 
 /* True if the view knows its uuid, and the answer follows from that. */
@@ -115,7 +115,7 @@ static bool is_known(struct gr_group *group, struct gr_link *link, const gr_seat
     if (!same_uuid(&seats[i], &link->asked, &attributes)) continue;
     if (seats[i].incarnation == link->answer_incarnation) {
       link->answer_member = seats[i].id;
-      answer(link, GR_VERDICT_ADMITTED, GR_OK, 0);
+      answer(link, GR_ANSWER_ADMITTED, GR_OK, 0);
     } else {
       replace(group, link, &seats[i], &attributes);
     }
@@ -152,7 +152,7 @@ static void admit(struct gr_group *group, struct gr_link *link) {
                       .reason = GR_VIEW_JOINED,
                       .profile = {profile, writer.used}};
   gr_paxos_change(group->paxos, &change, group->now);
-  answer(link, GR_VERDICT_WAIT, GR_OK, 0);
+  answer(link, GR_ANSWER_WAIT, GR_OK, 0);
 }
 
 static void decide(struct gr_group *group, struct gr_link *link) {
@@ -166,12 +166,12 @@ static void decide(struct gr_group *group, struct gr_link *link) {
   bool may_pass = error == GR_ERR_DIVERGED &&
                   group->now - link->asked_first < 4 * group->options.election_timeout_ns;
   if (may_pass)
-    answer(link, GR_VERDICT_WAIT, error, detail);
+    answer(link, GR_ANSWER_WAIT, error, detail);
   else if (error != GR_OK)
-    answer(link, GR_VERDICT_REFUSED, error, detail);
+    answer(link, GR_ANSWER_REFUSED, error, detail);
   else if (group->host.authorize &&
            !group->host.authorize(group->host.context, &link->asked.attributes))
-    answer(link, GR_VERDICT_REFUSED, GR_ERR_NOT_AUTHORIZED, 0);
+    answer(link, GR_ANSWER_REFUSED, GR_ERR_NOT_AUTHORIZED, 0);
   else
     admit(group, link);
 }
@@ -185,13 +185,13 @@ void gr_admission_act(struct gr_group *group) {
     if (link->id == 0 || !link->asks) continue;
     link->asks = false; /* it asks again */
     if (link->answer_group != group->id_hash)
-      answer(link, GR_VERDICT_REFUSED, GR_ERR_WRONG_GROUP, 0);
+      answer(link, GR_ANSWER_REFUSED, GR_ERR_WRONG_GROUP, 0);
     else if (status.view == 0 || !gr_members_seated(group))
       continue; /* another one may know more */
     else if (status.role == GR_ROLE_LEADER)
       decide(group, link);
     else
-      answer(link, status.leader != 0 ? GR_VERDICT_REDIRECT : GR_VERDICT_WAIT, GR_OK, 0);
+      answer(link, status.leader != 0 ? GR_ANSWER_REDIRECT : GR_ANSWER_WAIT, GR_OK, 0);
   }
 }
 
@@ -202,7 +202,7 @@ void gr_admission_entered(struct gr_group *group, const gr_change *change) {
         link->answer_incarnation != change->incarnation)
       continue;
     link->answer_member = change->member;
-    answer(link, GR_VERDICT_ADMITTED, GR_OK, 0);
+    answer(link, GR_ANSWER_ADMITTED, GR_OK, 0);
   }
 }
 
@@ -229,15 +229,15 @@ void gr_admission_fill(struct gr_group *group, const struct gr_link *link,
                                .incarnation = link->answer_incarnation,
                                .error = link->answer_error,
                                .detail = link->answer_detail,
-                               .member = link->verdict == GR_VERDICT_ADMITTED
+                               .member = link->verdict == GR_ANSWER_ADMITTED
                                              ? link->answer_member
                                              : 0};
   for (size_t i = 0; i < count; i++) {
-    bool tells = answer->verdict == GR_VERDICT_ADMITTED
+    bool tells = answer->verdict == GR_ANSWER_ADMITTED
                      ? seats[i].id != link->answer_member
-                     : answer->verdict == GR_VERDICT_REDIRECT && seats[i].id == leader;
+                     : answer->verdict == GR_ANSWER_REDIRECT && seats[i].id == leader;
     if (tells) contact_of(&seats[i], leader, &answer->contacts[answer->contact_count++]);
   }
-  if (answer->verdict == GR_VERDICT_REDIRECT && answer->contact_count == 0)
-    answer->verdict = GR_VERDICT_WAIT; /* it is known no more */
+  if (answer->verdict == GR_ANSWER_REDIRECT && answer->contact_count == 0)
+    answer->verdict = GR_ANSWER_WAIT; /* it is known no more */
 }

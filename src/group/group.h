@@ -75,7 +75,7 @@ struct gr_link {
   uint8_t asked_bytes[GR_ATTRIBUTES_BYTES_MAX];
   bool asks; /* that has to be answered */
   gr_time asked_first;
-  enum gr_verdict verdict;
+  enum gr_answer_kind verdict;
   uint64_t answer_incarnation;
   int answer_error;
   uint64_t answer_detail;

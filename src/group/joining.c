@@ -149,7 +149,7 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
                          const struct gr_answer *answer) {
   struct gr_joining *joining = &group->joining;
   if (answer->incarnation != gr_paxos_incarnation(group->paxos)) return;
-  if (joining->stage == GR_JOINING_NOT && answer->verdict == GR_VERDICT_GONE) {
+  if (joining->stage == GR_JOINING_NOT && answer->verdict == GR_ANSWER_GONE) {
     /* A founder that has not met the others is told in another way. */
     gr_status status = gr_members_status(group);
     if (group->left_until != 0) return;
@@ -170,27 +170,27 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
       gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
     return;
   }
-  if (joining->stage == GR_JOINING_RECOVERING && answer->verdict == GR_VERDICT_GONE) {
+  if (joining->stage == GR_JOINING_RECOVERING && answer->verdict == GR_ANSWER_GONE) {
     gr_joining_removed(group, GR_CAUSE_REMOVED, GR_ERR_REMOVED);
     return;
   }
   if (joining->stage != GR_JOINING_ASKING) return;
   switch (answer->verdict) {
-  case GR_VERDICT_WAIT:
+  case GR_ANSWER_WAIT:
     if (answer->error != GR_OK) joining->error = answer->error;
     joining->leader = from < GR_MEMBER_ID_MAX ? from : 0;
     joining->answer_due = group->now + group->options.heartbeat_interval_ns;
     break;
-  case GR_VERDICT_REDIRECT:
+  case GR_ANSWER_REDIRECT:
     redirected(group, &answer->contacts[0]);
     break;
-  case GR_VERDICT_ADMITTED:
+  case GR_ANSWER_ADMITTED:
     admitted(group, answer);
     break;
-  case GR_VERDICT_REFUSED:
+  case GR_ANSWER_REFUSED:
     fail(group, answer->error);
     break;
-  case GR_VERDICT_GONE:
+  case GR_ANSWER_GONE:
     break;
   }
 }

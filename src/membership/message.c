@@ -121,16 +121,16 @@ bool gr_answer_decode(struct gr_reader *reader, struct gr_answer *answer) {
   answer->detail = gr_read_u64(reader);
   answer->member = gr_read_u64(reader);
   answer->contact_count = gr_read_u8(reader);
-  if (reader->bad || verdict > GR_VERDICT_GONE || error > 1000 ||
+  if (reader->bad || verdict > GR_ANSWER_GONE || error > 1000 ||
       answer->contact_count > GR_CONTACTS_MAX || answer->member >= GR_MEMBER_ID_MAX)
     return false;
-  answer->verdict = (enum gr_verdict)verdict;
+  answer->verdict = (enum gr_answer_kind)verdict;
   answer->error = -(int)error;
   for (uint32_t i = 0; i < answer->contact_count; i++)
     if (!contact_decode(reader, &answer->contacts[i])) return false;
-  if (answer->verdict == GR_VERDICT_ADMITTED && answer->member == 0) return false;
-  if (answer->verdict == GR_VERDICT_REDIRECT && answer->contact_count != 1) return false;
-  if (answer->verdict == GR_VERDICT_REFUSED && answer->error == GR_OK) return false;
+  if (answer->verdict == GR_ANSWER_ADMITTED && answer->member == 0) return false;
+  if (answer->verdict == GR_ANSWER_REDIRECT && answer->contact_count != 1) return false;
+  if (answer->verdict == GR_ANSWER_REFUSED && answer->error == GR_OK) return false;
   return gr_reader_done(reader);
 }
 

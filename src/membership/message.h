@@ -50,12 +50,12 @@ struct gr_join {
   gr_attributes attributes;
 };
 
-enum gr_verdict {
-  GR_VERDICT_WAIT = 0, /* ask again: the leader is not known, or something is under way */
-  GR_VERDICT_REDIRECT = 1, /* ask this member */
-  GR_VERDICT_ADMITTED = 2, /* you are this member of the view that follows */
-  GR_VERDICT_REFUSED = 3,  /* for this error */
-  GR_VERDICT_GONE = 4      /* you are no member any more */
+enum gr_answer_kind {
+  GR_ANSWER_WAIT = 0, /* ask again: the leader is not known, or something is under way */
+  GR_ANSWER_REDIRECT = 1, /* ask this member */
+  GR_ANSWER_ADMITTED = 2, /* you are this member of the view that follows */
+  GR_ANSWER_REFUSED = 3,  /* for this error */
+  GR_ANSWER_GONE = 4      /* you are no member any more */
 };
 
 #define GR_CONTACTS_MAX GR_MEMBERS_MAX
@@ -70,7 +70,7 @@ struct gr_contact {
 };
 
 struct gr_answer {
-  enum gr_verdict verdict;
+  enum gr_answer_kind verdict;
   uint64_t incarnation;   /* whom it is for */
   int error;              /* REFUSED; WAIT: what it would be refused for if that lasts */
   uint64_t detail;        /* the seqno, or the member, that stands in the way */
