@@ -352,7 +352,7 @@ void gr_lane_reopen(struct gr_lane *lane, uint64_t boot) {
   if (lane->stored > lane->ordered) lane->stored = lane->ordered;
   lane->checked = lane->delivered = (struct gr_fragments){0};
   lane->full_until = 0;
-  lane->again = 0;
+  lane->again = lane->pieces_upto = 0;
 }
 
 void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_t ordered,
@@ -363,7 +363,7 @@ void gr_lane_rebase(struct gr_lane *lane, uint64_t boot, uint64_t first, uint64_
   lane->ordered = lane->trim = ordered;
   lane->messages = messages;
   if (first <= ordered) lane->delivered.seq = first; /* see gr_lane_recall() */
-  if (first <= ordered) lane->wanted = ordered;
+  if (first <= ordered) lane->wanted = lane->pieces_upto = ordered;
 }
 
 void gr_lane_recall(struct gr_lane *lane) {

@@ -65,7 +65,9 @@ struct gr_lane {
   uint64_t
       again; /* batches from here up to again_upto go to storage once more; 0: none */
   uint64_t again_upto;
-  uint64_t trim_boot; /* boot as of the slots that are forgotten */
+  uint64_t pieces_upto; /* of a message that was begun when this member came in, which
+                           storage has to have, whole or not; 0: none */
+  uint64_t trim_boot;   /* boot as of the slots that are forgotten */
 
   uint64_t held;      /* every batch from first to here is there */
   uint64_t wanted;    /* batches up to here are known to exist */

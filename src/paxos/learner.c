@@ -336,10 +336,10 @@ static bool is_waited_for(const struct gr_paxos *p, uint32_t index) {
 }
 
 static bool lacks_pieces(const struct gr_paxos *p, const struct gr_lane *lane) {
-  if (lane->held < lane->ordered) return true;
-  if (!p->roster.durable || lane->delivered.seq == 0) return false;
-  const struct gr_kept_batch *last = gr_lane_batch(lane, lane->ordered);
-  return !last || last->ticket > p->storage.synced;
+  if (lane->held < lane->pieces_upto) return true;
+  if (!p->roster.durable || lane->pieces_upto == 0) return false;
+  const struct gr_kept_batch *last = gr_lane_batch(lane, lane->pieces_upto);
+  return last && last->ticket > p->storage.synced; /* NULL: it is long forgotten */
 }
 
 bool gr_learner_lacks_pieces(const struct gr_paxos *p) {

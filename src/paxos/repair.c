@@ -134,6 +134,7 @@ void gr_repair_receive_data(struct gr_paxos *p, uint32_t from,
     gr_lane_recall(lane);
     lane->again = p->roster.durable ? lane->delivered.seq : 0;
     lane->again_upto = lane->ordered;
+    if (lane->delivered.seq == 0) lane->pieces_upto = 0; /* none was begun */
   }
   gr_acceptor_advance(p);
   gr_candidate_advance(p);

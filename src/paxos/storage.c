@@ -141,7 +141,8 @@ static bool next_again(struct gr_paxos *p) {
   for (uint32_t i = 0; i < p->roster.count; i++) {
     struct gr_lane *lane = &p->lanes[i];
     if (lane->again == 0) continue;
-    if (lane->delivered.seq == 0 || lane->again > lane->again_upto) {
+    bool whole = lane->delivered.seq == 0 && lane->again > lane->pieces_upto;
+    if (whole || lane->again > lane->again_upto) {
       lane->again = 0; /* the message is whole, or all of it is given */
       continue;
     }

@@ -7,7 +7,7 @@
 #include "simulation.h"
 
 /* A run has only so many ids. */
-#define IDS_LEFT_LEAST 24
+#define IDS_LEFT_LEAST 36
 
 static uint32_t any_server(struct simulation *sim) {
   return (uint32_t)gr_random_below(&sim->server_random, sim->servers);
