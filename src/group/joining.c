@@ -217,6 +217,7 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   group->leaving = false;
   group->removing = 0;
   group->left_until = 0;
+  bool comes_back = group->comes_back;
   group->comes_back = false;
   group->quorum = (struct gr_quorum){0};
   memset(group->digests, 0, sizeof(group->digests));
@@ -231,7 +232,10 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   joining->again = error != GR_OK;
   joining->stage = GR_JOINING_RESTING;
   struct gr_retry_settings settings = retry_settings(group);
-  if (joining->again) gr_retry_start(&joining->retry, &settings, group->now);
+  if (comes_back)
+    gr_joining_begin(group);
+  else if (joining->again)
+    gr_retry_start(&joining->retry, &settings, group->now);
 }
 
 /* Others may live by now where the founders were. */

@@ -62,9 +62,7 @@ bool gr_leaving_stays_out(struct gr_group *group) {
 
 static void linger(struct gr_group *group) {
   if (group->now < group->left_until) return;
-  bool comes_back = group->comes_back;
   gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
-  if (comes_back) gr_joining_begin(group);
 }
 
 static void leave(struct gr_group *group, const gr_status *status) {

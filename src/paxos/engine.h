@@ -445,6 +445,9 @@ void gr_learner_trim(struct gr_paxos *p);
 void gr_learner_forget(struct gr_paxos *p, gr_slot first);
 /* Slots up to here a majority has settled. */
 gr_slot gr_learner_spare(const struct gr_paxos *p);
+/* A member, or one that was removed not long ago: its server may come back for what it
+ * lacks. */
+bool gr_is_waited_for(const struct gr_paxos *p, uint32_t index);
 /* Forgets the oldest slot though others lack it. False if it is not delivered here, and
  * by a majority. */
 bool gr_learner_evict(struct gr_paxos *p);

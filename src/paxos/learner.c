@@ -330,8 +330,7 @@ void gr_learner_forget(struct gr_paxos *p, gr_slot first) {
   for (uint32_t i = 0; i < p->roster.count; i++) gr_lane_forget(&p->lanes[i], synced);
 }
 
-/* The server of a removed member may come back for what it lacks. */
-static bool is_waited_for(const struct gr_paxos *p, uint32_t index) {
+bool gr_is_waited_for(const struct gr_paxos *p, uint32_t index) {
   return gr_is_member(p, index) || p->now - p->peers[index].removed_at < GR_RETAINED_NS;
 }
 
@@ -352,7 +351,7 @@ void gr_learner_trim(struct gr_paxos *p) {
   if (p->lacks_pieces) p->lacks_pieces = gr_learner_lacks_pieces(p);
   gr_slot stable = gr_storage_settled(p);
   for (uint32_t i = 0; i < p->roster.count; i++)
-    if (i != p->self && is_waited_for(p, i) && p->peers[i].delivered < stable)
+    if (i != p->self && gr_is_waited_for(p, i) && p->peers[i].delivered < stable)
       stable = p->peers[i].delivered;
   if (p->stable < stable) p->stable = stable;
   gr_learner_forget(p, p->stable + 1);

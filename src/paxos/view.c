@@ -339,6 +339,8 @@ void gr_view_compact(struct gr_paxos *p) {
   for (uint32_t i = p->roster.count; i-- > 0;) {
     gr_slot removed = p->peers[i].removed;
     if (removed == 0 || i == p->self || removed >= p->log_first) continue;
+    /* What it lacks is still kept for it, while nobody else needs its place. */
+    if (gr_is_waited_for(p, i) && p->roster.count < p->places) continue;
     if (p->storage.resumed && gr_lane_in_use(&p->lanes[i], p->storage.synced)) continue;
     forget_index(p, i);
   }
