@@ -185,7 +185,8 @@ Test(wal_damage, every_byte_flipped_after_a_crash) {
   flip_all(&crashed, &refused, &taken);
   const struct layout layout = image_layout(&crashed);
   cr_assert_gt(refused, 2000);
-  cr_assert_geq(taken, layout.places[RECORDS - 1].bytes); /* of the last write, and slack */
+  cr_assert_geq(taken,
+                layout.places[RECORDS - 1].bytes); /* of the last write, and slack */
 }
 
 Test(wal_damage, every_byte_flipped_after_a_clean_end) {
