@@ -58,6 +58,10 @@ static int never_trim(void *context, gr_ticket first, gr_slice state) {
   return -1;
 }
 
+static void never_link(void *context, gr_member_id member, gr_slice address) {
+  (void)context, (void)member, (void)address;
+}
+
 /* What was refused cannot be made into a member either. */
 static void check_refused(const gr_options *options, int error) {
   gr_group *group;
@@ -75,6 +79,7 @@ static void check_member(const gr_options *options) {
   gr_allocator allocator = {&memory, allocate, release};
   gr_host host = {.size = sizeof(host), .send = never_send, .deliver = never_deliver};
   if (options->durable) host.store = never_store, host.trim = never_trim;
+  if (options->founder_count == 0) host.link = never_link; /* to ask somebody */
   gr_group *group;
   FUZZ_CHECK(gr_group_new(&group, options, &host, &allocator, 1) == GR_OK,
              "good options make a member");
