@@ -205,35 +205,32 @@ static void await_phase(struct member *member, enum join_phase phase) {
   while (atomic_load(&member->shared->phase) < phase) bench_pause_ms(1);
 }
 
+static gr_node_host host_of_both(void) {
+  return (gr_node_host){.deliver = on_deliver,
+                        .delivered = on_delivered,
+                        .snapshot_open = on_snapshot_open,
+                        .snapshot_read = on_snapshot_read,
+                        .snapshot_close = on_snapshot_close,
+                        .restore_begin = on_restore_begin,
+                        .restore_write = on_restore_write,
+                        .restore_end = on_restore_end};
+}
+
 static void run_founder(struct member *member, size_t index) {
+  gr_node_host host = host_of_both();
+  host.view = on_view;
   if (!member->options->fresh && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
     child_fail("a founder's memory cannot be locked: see ulimit -l, or use --fresh");
-  local_member_start(&member->local, index,
-                     (gr_node_host){.deliver = on_deliver,
-                                    .delivered = on_delivered,
-                                    .view = on_view,
-                                    .snapshot_open = on_snapshot_open,
-                                    .snapshot_read = on_snapshot_read,
-                                    .snapshot_close = on_snapshot_close,
-                                    .restore_begin = on_restore_begin,
-                                    .restore_write = on_restore_write,
-                                    .restore_end = on_restore_end});
+  local_member_start(&member->local, index, host);
   await_phase(member, JOIN_LOAD);
   send_next(member); /* its delivery owes all that are to be in flight */
 }
 
 static void run_joiner(struct member *member, size_t index) {
+  gr_node_host host = host_of_both();
+  host.state = on_joiner_state;
   while (!atomic_load(&member->shared->joins)) bench_pause_ms(1);
-  local_member_join(&member->local, index,
-                    (gr_node_host){.deliver = on_deliver,
-                                   .delivered = on_delivered,
-                                   .state = on_joiner_state,
-                                   .snapshot_open = on_snapshot_open,
-                                   .snapshot_read = on_snapshot_read,
-                                   .snapshot_close = on_snapshot_close,
-                                   .restore_begin = on_restore_begin,
-                                   .restore_write = on_restore_write,
-                                   .restore_end = on_restore_end});
+  local_member_join(&member->local, index, host);
 }
 
 void join_member_run(void *pointer, size_t index) {

@@ -4,6 +4,8 @@
  */
 #include "flowctl/options.h"
 
+#include "base/fill.h"
+
 #include <string.h>
 
 #define MS UINT64_C(1000000)
@@ -69,21 +71,11 @@ static const char *check_quotas(const gr_flow_options *options) {
   return NULL;
 }
 
-/* What a newer caller has set and we do not know must be zero. */
-static bool known_to_us(const gr_flow_options *options) {
-  const uint8_t *bytes = (const uint8_t *)options;
-  for (size_t i = sizeof(*options); i < options->size; i++)
-    if (bytes[i] != 0) return false;
-  return true;
-}
-
 static int check(gr_flow_options *copy, const gr_flow_options *options,
                  const char **field) {
   *field = NULL;
-  *copy = (gr_flow_options){0};
-  if (!options || options->size < sizeof(size_t)) return GR_ERR_INVALID;
-  if (!known_to_us(options)) return GR_ERR_VERSION;
-  memcpy(copy, options, options->size < sizeof(*copy) ? options->size : sizeof(*copy));
+  int error = gr_take_in(copy, sizeof(*copy), options);
+  if (error != GR_OK) return error;
   *field = check_choices(copy);
   if (!*field) *field = set_standards(copy);
   if (!*field) *field = check_quotas(copy);

@@ -312,8 +312,7 @@ static bool survives(gr_group *group) {
     gr_joining_removed(group, GR_CAUSE_FELL_BEHIND, GR_ERR_BEHIND);
   } else if (error == GR_ERR_REPLACED && forming) {
     /* A founder that lost what it knew: the others have begun without this process. */
-    gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
-    gr_joining_begin(group);
+    gr_joining_anew(group);
   } else {
     return false;
   }

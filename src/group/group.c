@@ -50,11 +50,8 @@ size_t gr_group_footprint(const gr_options *options) {
 
 /* The host as far as the caller's struct goes; what a newer one has must be NULL. */
 static int copy_host(gr_host *copy, const gr_host *host) {
-  if (!host || host->size < sizeof(size_t)) return GR_ERR_INVALID;
-  for (size_t i = sizeof(*copy); i < host->size; i++)
-    if (((const uint8_t *)host)[i] != 0) return GR_ERR_VERSION;
-  *copy = (gr_host){0};
-  memcpy(copy, host, host->size < sizeof(*copy) ? host->size : sizeof(*copy));
+  int error = gr_take_in(copy, sizeof(*copy), host);
+  if (error != GR_OK) return error;
   if (!copy->send || !copy->deliver) return GR_ERR_INVALID;
   bool stores = copy->store && copy->trim;
   if (!stores && (copy->store || copy->sync || copy->trim)) return GR_ERR_INVALID;

@@ -275,6 +275,8 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
                          const struct gr_answer *answer);
 /* This member is out, against its will; its engine forgets everything. */
 void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int error);
+/* The same, but it asks to be let in as somebody else at once. */
+void gr_joining_anew(struct gr_group *group);
 void gr_joining_fill(const struct gr_group *group, struct gr_join *join);
 
 /* ---- admission.c ---- */

@@ -155,8 +155,7 @@ void gr_joining_answered(struct gr_group *group, gr_member_id from,
     if (group->left_until != 0) return;
     if (status.role == GR_ROLE_FORMING) {
       /* The others have begun without this process, or with a former one. */
-      gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
-      gr_joining_begin(group);
+      gr_joining_anew(group);
       return;
     }
     /* While a majority is heard only a later life of the group overrules it (R7). */
@@ -236,6 +235,11 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
     gr_joining_begin(group);
   else if (joining->again)
     gr_retry_start(&joining->retry, &settings, group->now);
+}
+
+void gr_joining_anew(struct gr_group *group) {
+  group->comes_back = true;
+  gr_joining_removed(group, GR_CAUSE_NONE, GR_OK);
 }
 
 /* Others may live by now where the founders were. */

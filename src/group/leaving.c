@@ -60,11 +60,6 @@ bool gr_leaving_stays_out(struct gr_group *group) {
   return true;
 }
 
-static void linger(struct gr_group *group) {
-  if (group->now < group->left_until) return;
-  gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
-}
-
 static void leave(struct gr_group *group, const gr_status *status) {
   size_t count;
   gr_paxos_view(group->paxos, NULL, 0, &count);
@@ -99,7 +94,8 @@ static void remove_other(struct gr_group *group, const gr_status *status) {
 
 void gr_leaving_tick(struct gr_group *group) {
   if (group->left_until != 0) {
-    linger(group);
+    if (group->now >= group->left_until)
+      gr_joining_removed(group, GR_CAUSE_NONE, group->left_error);
     return;
   }
   if (!group->leaving && group->removing == 0) return;

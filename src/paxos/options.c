@@ -4,6 +4,7 @@
  */
 #include "paxos/options.h"
 
+#include "base/fill.h"
 #include "paxos/engine.h"
 
 #include <string.h>
@@ -150,14 +151,6 @@ static const char *check_dependent(gr_options *options) {
   return NULL;
 }
 
-/* What a newer caller has set and we do not know must be zero. */
-static bool known_to_us(const gr_options *options) {
-  const uint8_t *bytes = (const uint8_t *)options;
-  for (size_t i = sizeof(*options); i < options->size; i++)
-    if (bytes[i] != 0) return false;
-  return true;
-}
-
 static int check(gr_options *checked, const char **field) {
   *field = check_founders(checked);
   if (!*field) *field = check_attributes(checked);
@@ -166,18 +159,9 @@ static int check(gr_options *checked, const char **field) {
   return *field ? GR_ERR_INVALID : GR_OK;
 }
 
-/* The part that the caller's struct has; the rest is zero. */
-static int take(gr_options *copy, const gr_options *options) {
-  *copy = (gr_options){0};
-  if (!options || options->size < sizeof(size_t)) return GR_ERR_INVALID;
-  if (!known_to_us(options)) return GR_ERR_VERSION;
-  memcpy(copy, options, options->size < sizeof(*copy) ? options->size : sizeof(*copy));
-  return GR_OK;
-}
-
 int gr_options_copy(gr_options *copy, const gr_options *options) {
   const char *field;
-  int error = take(copy, options);
+  int error = gr_take_in(copy, sizeof(*copy), options);
   return error == GR_OK ? check(copy, &field) : error;
 }
 
@@ -186,7 +170,7 @@ int gr_options_check(gr_options *options, const char **field) {
   if (!field) field = &ignored;
   *field = NULL;
   gr_options checked;
-  int error = take(&checked, options);
+  int error = gr_take_in(&checked, sizeof(checked), options);
   if (error == GR_OK) error = check(&checked, field);
   if (error == GR_OK)
     memcpy(options, &checked,

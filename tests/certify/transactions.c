@@ -5,6 +5,7 @@
 #include "transactions.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum gr_key_kind kind_of(char letter) {
@@ -62,4 +63,21 @@ gr_certifier_verdict certify(gr_certifier *certifier, gr_seqno seqno,
 enum gr_certifier_verdict_kind verdict_on(gr_certifier *certifier, gr_seqno seqno,
                                           gr_seqno snapshot, const char *keys) {
   return certify(certifier, seqno, (struct transaction){snapshot, 0, keys}).kind;
+}
+
+static void *give_none(void *context, size_t size, size_t alignment) {
+  (void)context;
+  (void)size;
+  (void)alignment;
+  return NULL;
+}
+
+static void release(void *context, void *memory, size_t size) {
+  (void)context;
+  (void)size;
+  free(memory);
+}
+
+gr_allocator no_memory(void) {
+  return (gr_allocator){.allocate = give_none, .release = release};
 }

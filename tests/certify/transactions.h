@@ -30,4 +30,7 @@ gr_certifier_verdict certify(gr_certifier *certifier, gr_seqno seqno,
 enum gr_certifier_verdict_kind verdict_on(gr_certifier *certifier, gr_seqno seqno,
                                           gr_seqno snapshot, const char *keys);
 
+/* Has none to give. */
+gr_allocator no_memory(void);
+
 #endif

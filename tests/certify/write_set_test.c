@@ -5,11 +5,11 @@
  */
 #include "base/bytes.h"
 #include "base/xxh64.h"
+#include "transactions.h"
 
 #include <gr/certify.h>
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BYTES_OF(keys) (GR_WRITESET_HEADER_BYTES + (keys)*GR_WRITESET_KEY_BYTES)
@@ -240,23 +240,10 @@ Test(write_set, who_wrote_nothing_has_written_nothing) {
 
 /* ---- calls that are wrong ---- */
 
-static void *no_memory(void *context, size_t size, size_t alignment) {
-  (void)context;
-  (void)size;
-  (void)alignment;
-  return NULL;
-}
-
-static void release(void *context, void *memory, size_t size) {
-  (void)context;
-  (void)size;
-  free(memory);
-}
-
 Test(write_set, making_one) {
   gr_writeset *writeset = NULL;
-  gr_allocator none = {.allocate = no_memory, .release = release};
-  gr_allocator half = {.allocate = no_memory};
+  gr_allocator none = no_memory();
+  gr_allocator half = {.allocate = none.allocate};
   cr_assert_eq(gr_writeset_new(NULL, 100, NULL), GR_ERR_INVALID);
   cr_assert_eq(gr_writeset_new(&writeset, BYTES_OF(0) - 1, NULL), GR_ERR_INVALID);
   cr_assert_eq(gr_writeset_new(&writeset, ((size_t)1 << 30) + 1, NULL), GR_ERR_INVALID);
