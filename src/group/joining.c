@@ -19,11 +19,10 @@ static struct gr_retry_settings retry_settings(const struct gr_group *group) {
                                     tries == GR_REJOIN_NEVER ? 0 : tries};
 }
 
+/* Of all who ever were members, not only of those who still are. */
 static gr_member_id highest_known(const struct gr_group *group) {
-  gr_seat seats[GR_MEMBERS_MAX];
-  size_t count;
-  gr_paxos_view(group->paxos, seats, GR_MEMBERS_MAX, &count);
-  return count == 0 ? UINT64_MAX : seats[count - 1].id; /* in no view yet: any */
+  gr_member_id next = gr_paxos_next_id(group->paxos);
+  return next == 0 ? UINT64_MAX : next - 1; /* in no view yet: any */
 }
 
 void gr_joining_fill(const struct gr_group *group, struct gr_join *join) {
@@ -231,10 +230,8 @@ void gr_joining_removed(struct gr_group *group, enum gr_state_cause cause, int e
   joining->again = error != GR_OK;
   joining->stage = GR_JOINING_RESTING;
   struct gr_retry_settings settings = retry_settings(group);
-  if (comes_back)
-    gr_joining_begin(group);
-  else if (joining->again)
-    gr_retry_start(&joining->retry, &settings, group->now);
+  if (joining->again) gr_retry_start(&joining->retry, &settings, group->now);
+  if (comes_back) gr_joining_begin(group); /* at once; should that fail, it tries again */
 }
 
 void gr_joining_anew(struct gr_group *group) {
