@@ -63,7 +63,9 @@ static void draw_kills(struct settings *s) {
 
 static struct settings parse(int argc, char **argv) {
   struct settings s = {.size = 1024, .in_flight = 256, .snapshot_mib = 1024};
-  s.cache_mib = 4096;
+  /* What is written while the snapshot and then the log travel: with less, broadcasts
+   * have to wait for the joiner. */
+  s.cache_mib = 5632;
   s.seconds = 3;
   s.repeat = s.seed = 1;
   const struct argument arguments[] = {
