@@ -62,19 +62,6 @@ static int copy_host(gr_host *copy, const gr_host *host) {
   return any && !(gives && takes) ? GR_ERR_INVALID : GR_OK;
 }
 
-/* The caller's options, as far as its struct goes, with the mode that the host's
- * callbacks choose. */
-static const gr_options *with_mode(gr_options *copy, const gr_options *options,
-                                   bool durable) {
-  if (!options || options->size < sizeof(size_t) || options->size > sizeof(*copy))
-    return options; /* to be refused, or newer than what we know */
-  *copy = (gr_options){0};
-  memcpy(copy, options, options->size);
-  copy->size = sizeof(*copy);
-  copy->durable = durable;
-  return copy;
-}
-
 static void forward_trace(void *context, const gr_trace_event *event) {
   gr_group *group = context;
   group->host.trace(group->host.context, event);
@@ -127,11 +114,15 @@ static void init(gr_group *group, gr_time now) {
   }
 }
 
+/* The caller's options, with the mode that the host's callbacks choose. */
 static int checked_options(gr_options *checked, const gr_options *options,
                            const gr_host *callbacks) {
   gr_options chosen;
-  int error =
-      gr_options_copy(checked, with_mode(&chosen, options, callbacks->store != NULL));
+  int error = gr_take_in(&chosen, sizeof(chosen), options);
+  if (error != GR_OK) return error;
+  chosen.size = sizeof(chosen);
+  chosen.durable = callbacks->store != NULL;
+  error = gr_options_copy(checked, &chosen);
   if (error == GR_OK && checked->founder_count == 0 && !callbacks->link)
     error = GR_ERR_INVALID; /* it could ask nobody */
   return error;

@@ -43,9 +43,8 @@ struct gr_message_header {
 
 struct gr_join {
   gr_member_id member; /* what the sender is, or was; 0: it comes for the first time */
-  gr_member_id
-      known; /* the highest id that it has heard of: later ones it knows nothing of */
-  uint64_t limits; /* hash of what must be equal at all members */
+  gr_member_id known;  /* the highest id that it has heard of */
+  uint64_t limits;     /* hash of what must be equal at all members */
   gr_seqno applied;
   uint64_t members_max;
   gr_attributes attributes;
